@@ -1,0 +1,62 @@
+"""Every error the toolkit raises on purpose, in one flat hierarchy.
+
+A message names the file, line, key or flag that is wrong; ``hint`` says what to do next.  ``retryable``
+tells callers whether trying the same thing again can help.  ``exit_status`` is what a command returns.
+"""
+
+from __future__ import annotations
+
+
+class PixelError(Exception):
+    """Base of all expected errors.
+
+    Args:
+        message: What is wrong, and where.
+        hint: The next thing the user can do about it.
+    """
+
+    retryable = False
+    exit_status = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the message, with the hint on a line of its own when there is one."""
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(PixelError):
+    """A flag, setting or argument has an unusable value."""
+
+    exit_status = 2
+
+
+class KnowledgeError(PixelError):
+    """A knowledge pack is malformed; the message carries file, line and key."""
+
+
+class GrammarError(PixelError):
+    """A talk line or grammar production is malformed, or names a slot that has no value."""
+
+
+class PromptError(PixelError):
+    """A prompt file is malformed or was rendered with missing or unknown variables."""
+
+
+class RecordError(PixelError):
+    """A record does not fit the schema; the message carries file and line where known."""
+
+
+class EngineError(PixelError):
+    """A model engine cannot start or answered something unusable."""
+
+
+class MissingExtraError(PixelError):
+    """An optional dependency is not installed; the hint says what to install."""
+
+
+class RunError(PixelError):
+    """A run directory is unusable: locked, from other settings, or damaged."""

@@ -1,0 +1,169 @@
+"""Talk lines: the small notation in which packs and the composer write variable sentences.
+
+Notation::
+
+    I lie there [till three|until three, sometimes four], and {person} [has no idea|sleeps through it].
+
+``[a|b|c]`` picks one alternative (they nest; an empty one is allowed), ``{slot}`` takes a value from the blueprint
+or another symbol.  ``[[``/``]]`` are not needed: talk has no literal brackets.  Lines are parsed once into a tree and
+expanded many times; a slot without a value raises `GrammarError`, so nothing half-filled is ever written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from pixel_synth.errors import GrammarError
+
+# Slots that packs may use.  Their values depend on who speaks ("my sister" / "your sister").
+SLOTS: dict[str, str] = {
+    "I": 'subject pronoun of the client: "I" / "you"',
+    "me": '"me" / "you"',
+    "my": '"my" / "your"',
+    "myself": '"myself" / "yourself"',
+    "name": "the client's first name (therapist only, sparingly)",
+    "event": 'noun phrase of what happened: "the layoff"',
+    "since": '"since the layoff"',
+    "duration": '"four months"',
+    "job": 'noun phrase: "a night-shift nurse"',
+    "work": 'place of work: "the ward"',
+    "person": 'close person with possessive: "my sister" / "your sister"',
+    "they": 'subject pronoun of {person}; only before past tense or a modal ("{they} said")',
+    "them": "object pronoun of {person}",
+    "their": "possessive of {person}",
+    "thought": 'automatic thought as a clause in the speaker\'s person: "I let everyone down"',
+    "avoid": 'gerund phrase: "opening the mail"',
+    "want": 'verb phrase without "to": "sit through dinner with my kids"',
+    "step": 'verb phrase without "to", small and concrete: "walk to the corner before lunch"',
+    "cope": 'gerund phrase: "scrolling until my eyes hurt"',
+    "strength": 'noun phrase: "the way I still show up for the dog"',
+    "body": 'noun phrase of a bodily feeling: "a weight on my chest"',
+}
+
+
+class Slot(NamedTuple):
+    """A reference to a slot or grammar symbol."""
+
+    name: str
+
+
+class Choice(NamedTuple):
+    """Alternatives, each a sequence of nodes."""
+
+    options: tuple[Seq, ...]
+
+
+Node = str | Slot | Choice
+Seq = tuple[Node, ...]
+_TOKEN = re.compile(r"[\[\]|]|\{[A-Za-z_][A-Za-z0-9_.]*\}|[^\[\]|{}]+|[{}]")
+
+
+@lru_cache(maxsize=None)
+def parse(text: str) -> Seq:
+    """Parse a talk line into a tree.
+
+    Raises:
+        GrammarError: On unbalanced brackets or a malformed slot, quoting the line.
+    """
+    stack: list[list[list[Node]]] = [[[]]]
+    for token in _TOKEN.findall(text):
+        if token == "[":
+            stack.append([[]])
+        elif token == "]":
+            if len(stack) == 1:
+                raise GrammarError(f"']' without '[' in: {text!r}")
+            options = stack.pop()
+            stack[-1][-1].append(Choice(tuple(tuple(o) for o in options)))
+        elif token == "|" and len(stack) > 1:
+            stack[-1].append([])
+        elif token in "|{}":
+            raise GrammarError(f"stray {token!r} in: {text!r}", hint="slots are {name}, choices are [a|b]")
+        elif token.startswith("{"):
+            stack[-1][-1].append(Slot(token[1:-1]))
+        else:
+            stack[-1][-1].append(token)
+    if len(stack) != 1:
+        raise GrammarError(f"'[' is never closed in: {text!r}")
+    return tuple(stack[0][0])
+
+
+def slots(text: str) -> set[str]:
+    """Return the names of all slots that a line refers to."""
+
+    def walk(seq: Seq) -> Iterable[str]:
+        for node in seq:
+            if isinstance(node, Slot):
+                yield node.name
+            elif isinstance(node, Choice):
+                for option in node.options:
+                    yield from walk(option)
+
+    return set(walk(parse(text)))
+
+
+def expand(text: str, pick: Callable[[int], int], value: Callable[[str], str]) -> str:
+    """Expand a line: ``pick(n)`` chooses an alternative in ``range(n)``, ``value(name)`` fills a slot."""
+    out: list[str] = []
+
+    def walk(seq: Seq) -> None:
+        for node in seq:
+            if isinstance(node, str):
+                out.append(node)
+            elif isinstance(node, Slot):
+                out.append(value(node.name))
+            else:
+                walk(node.options[pick(len(node.options))])
+
+    walk(parse(text))
+    return "".join(out)
+
+
+def variants(text: str, limit: int = 512) -> list[str]:
+    """Return up to ``limit`` expansions of the choices of a line, slots left as ``{slot}``."""
+
+    def walk(seq: Seq) -> list[str]:
+        columns: list[list[str]] = []
+        for node in seq:
+            if isinstance(node, str):
+                columns.append([node])
+            elif isinstance(node, Slot):
+                columns.append(["{" + node.name + "}"])
+            else:
+                columns.append([text for option in node.options for text in walk(option)][:limit])
+        result: list[str] = []
+        for combination in product(*columns):
+            result.append("".join(combination))
+            if len(result) == limit:
+                break
+        return result
+
+    return walk(parse(text))
+
+
+@lru_cache(maxsize=None)
+def cue_pattern(cue: str) -> re.Pattern[str]:
+    """Compile a cue: words match whole and case-blind, ``*`` ends a stem, ``..`` allows up to four words between.
+
+    ``"sleep*"`` finds *sleeping*, ``"let..down"`` finds *let everybody down*, ``"4 months"`` is literal.
+    """
+    parts = []
+    for word in re.split(r"(\.\.|\s+)", cue.strip().lower()):
+        if word == "..":
+            parts.append(r"\W+(?:[\w'’]+\W+){0,4}?")
+        elif word.isspace():
+            parts.append(r"\s+")
+        else:
+            parts.append(re.escape(word).replace("'", "['’]").replace(r"\*", r"[\w'’]*"))
+    return re.compile(r"(?<![\w'’])" + "".join(parts) + r"(?![\w])", re.IGNORECASE)
+
+
+def find_cue(cues: Iterable[str], text: str) -> re.Match[str] | None:
+    """Return the first match of any cue in the text, or ``None``."""
+    for cue in cues:
+        if match := cue_pattern(cue).search(text):
+            return match
+    return None

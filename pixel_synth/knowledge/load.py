@@ -1,0 +1,155 @@
+"""Read packs from YAML into typed entries; every error names file, line and key.
+
+`load` reads all packs below the knowledge folder into one `Knowledge`, the only object other rooms see.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from pixel_synth.errors import KnowledgeError
+from pixel_synth.knowledge.models import KINDS, Entry, Source
+
+E = TypeVar("E", bound=Entry)
+_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Pack(NamedTuple):
+    """One file: what kind it holds, its sources and its entries."""
+
+    path: Path
+    kind: str
+    sources: dict[str, Source]
+    entries: tuple[Entry, ...]
+
+
+class Knowledge(NamedTuple):
+    """All packs, with entries by kind and id."""
+
+    packs: tuple[Pack, ...]
+    by_kind: dict[str, dict[str, Entry]]
+
+    def all(self, model: type[E]) -> dict[str, E]:
+        """Return the entries of a model by id, in id order."""
+        kind = next(k for k, m in KINDS.items() if m is model)
+        return self.by_kind.get(kind, {})  # type: ignore[return-value]
+
+    def get(self, model: type[E], id: str) -> E:
+        """Return one entry.
+
+        Raises:
+            KnowledgeError: When there is none, naming the nearest ids.
+        """
+        entries = self.all(model)
+        if id in entries:
+            return entries[id]
+        from difflib import get_close_matches
+
+        near = get_close_matches(id, entries, n=3)
+        raise KnowledgeError(f"no {model.__name__.lower()} with id {id!r}", hint=f"did you mean: {', '.join(near or list(entries)[:8])}")
+
+    def find(self, id: str) -> Iterator[tuple[str, Entry]]:
+        """Yield every (kind, entry) with this id."""
+        for kind, entries in self.by_kind.items():
+            if id in entries:
+                yield kind, entries[id]
+
+
+def knowledge_dir() -> Path:
+    """Return the folder of the packs: ``PIXEL_KNOWLEDGE_DIR``, the checkout's ``knowledge/``, or the installed copy."""
+    if override := os.environ.get("PIXEL_KNOWLEDGE_DIR"):
+        return Path(override)
+    package = Path(__file__).resolve().parent.parent
+    checkout = package.parent / "knowledge"
+    return checkout if checkout.is_dir() else package / "_data" / "knowledge"
+
+
+def read_pack(path: Path) -> Pack:
+    """Read and validate one pack.
+
+    Raises:
+        KnowledgeError: With ``file:line: key: what is wrong`` for every fault found.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise KnowledgeError(f"{path}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(data, dict) or set(data) != {"kind", "sources", "entries"}:
+        raise KnowledgeError(f"{path}:1: a pack has exactly the keys kind, sources, entries", hint=f"kinds: {', '.join(KINDS)}")
+    kind = data["kind"]
+    if kind not in KINDS:
+        raise KnowledgeError(f"{path}:{line_of(text, ('kind',))}: kind: unknown kind {kind!r}", hint=f"kinds: {', '.join(KINDS)}")
+    faults: list[str] = []
+
+    def check(model: type[Any], value: Any, at: tuple[str | int, ...]) -> Any:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for item in error.errors():
+                key = (*at, *item["loc"])
+                dotted = ".".join(str(k) for k in key)
+                faults.append(f"{path}:{line_of(text, key)}: {dotted}: {item['msg']}")
+
+    sources = {key: check(Source, value, ("sources", key)) for key, value in (data["sources"] or {}).items()}
+    entries = [check(KINDS[kind], value, ("entries", i)) for i, value in enumerate(data["entries"] or [])]
+    for i, entry in enumerate(entries):
+        for key in entry.source if entry else ():
+            if key not in sources:
+                faults.append(f"{path}:{line_of(text, ('entries', i, 'source'))}: entries.{i}.source: no source {key!r} in this file")
+    if faults:
+        raise KnowledgeError("\n".join(faults), hint="docs/knowledge.md describes every key")
+    return Pack(path, kind, sources, tuple(entries))
+
+
+def line_of(text: str, key: tuple[str | int, ...]) -> int:
+    """Return the 1-based line of the deepest part of ``key`` that exists in the YAML text."""
+    node = yaml.compose(text, Loader=_Loader)
+    line = node.start_mark.line + 1 if node else 1
+    for step in key:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def load_dir(folder: Path) -> Knowledge:
+    """Load every ``*.yaml`` below ``folder``.
+
+    Raises:
+        KnowledgeError: For malformed packs, and for ids that occur twice within a kind.
+    """
+    if not folder.is_dir():
+        raise KnowledgeError(f"no knowledge folder at {folder}", hint="set PIXEL_KNOWLEDGE_DIR or run from a checkout")
+    packs = tuple(read_pack(path) for path in sorted(folder.rglob("*.yaml")))
+    by_kind: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    origin: dict[tuple[str, str], Path] = {}
+    for pack in packs:
+        for entry in pack.entries:
+            if (pack.kind, entry.id) in origin:
+                raise KnowledgeError(f"{pack.path}: {pack.kind} {entry.id!r} is already in {origin[pack.kind, entry.id]}")
+            origin[pack.kind, entry.id] = pack.path
+            by_kind[pack.kind][entry.id] = entry
+    return Knowledge(packs, {kind: dict(sorted(entries.items())) for kind, entries in by_kind.items()})
+
+
+@lru_cache(maxsize=4)
+def load(folder: Path | None = None) -> Knowledge:
+    """Load the knowledge base once per process (from `knowledge_dir` unless a folder is given)."""
+    return load_dir(folder or knowledge_dir())

@@ -1,0 +1,288 @@
+"""The records that travel through every room: `Blueprint` (what to write) and `Conversation` (what was written).
+
+All models are frozen and closed (``extra="forbid"``).  They serialise with a fixed key order and without a
+wall clock, so that the same plan and the same answers give the same bytes on any machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = "1.0"
+
+Role = Literal["system", "user", "assistant"]
+Level = Literal["low", "mid", "high"]
+Risk = Literal["none", "low", "moderate", "high"]
+Difficulty = Literal["basic", "intermediate", "advanced"]
+Severity = Literal["mild", "moderate", "severe"]
+Category = Literal["psychology", "voice", "mental_health", "reasoning", "personality", "auxiliary"]
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+
+RISKS: tuple[Risk, ...] = ("none", "low", "moderate", "high")
+DIFFICULTIES: tuple[Difficulty, ...] = ("basic", "intermediate", "advanced")
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def line(self) -> str:
+        """Return the record as one JSON line without the newline."""
+        return self.model_dump_json()
+
+
+# ---------------------------------------------------------------------------------------------- the plan
+
+
+class BigFive(Record):
+    """Levels of the five domains (Goldberg, 1990; Costa & McCrae, 1992), relative to the adult population."""
+
+    openness: Level
+    conscientiousness: Level
+    extraversion: Level
+    agreeableness: Level
+    neuroticism: Level
+
+
+class Persona(Record):
+    """Who the client is.  All ids point into the knowledge packs."""
+
+    name: str
+    pronouns: Literal["she", "he", "they"]
+    age: int = Field(ge=12, le=100)
+    occupation: str = Field(description="knowledge id of an occupation")
+    person: str = Field(description="knowledge id of the close person who is mentioned")
+    profile: str = Field(description="knowledge id of the Big Five profile")
+    big_five: BigFive
+    attachment: str = Field(description="knowledge id of the attachment pattern")
+    defenses: tuple[str, ...] = Field(max_length=3, description="knowledge ids, most used first")
+
+
+class Fact(Record):
+    """Something the conversation must contain, with the words by which anyone can find it.
+
+    ``cues`` are lower-case patterns (see `pixel_synth.grammar.cue_pattern`); the fact is present when one of
+    them matches what the named speaker says.  They come from the knowledge packs, never from an engine.
+    """
+
+    id: str
+    kind: Literal["criterion", "duration", "event", "occupation", "person", "risk", "safety"]
+    text: str
+    cues: tuple[str, ...] = Field(min_length=1)
+    speaker: Literal["client", "therapist"] = "client"
+
+
+class PlannedMove(Record):
+    """One typed therapist move, to be made in the given phase."""
+
+    move: str = Field(description="knowledge id of a modality move")
+    phase: Literal["opening", "explore", "work", "close"]
+
+
+class Blueprint(Record):
+    """A typed, seeded plan of one conversation; every engine puts the same blueprint into words."""
+
+    id: str
+    seed: int = Field(ge=0, description="seed of this one conversation, derived from run seed, slot and attempt")
+    slot: int = Field(ge=0, description="position in the plan; keeps its cell when the slot is planned again")
+    attempt: int = Field(ge=0, description="0 for the first plan of the slot, +1 each time it is planned again")
+    topic: str = Field(description="knowledge id of the disorder")
+    modality: str
+    population: str
+    difficulty: Difficulty
+    risk: Risk
+    severity: Severity
+    persona: Persona
+    event: str = Field(description="knowledge id of the life event that set things off")
+    duration_days: int = Field(ge=0)
+    duration_text: str = Field(description='how the client puts it, e.g. "four months"')
+    criteria_met: tuple[str, ...] = Field(description="criterion ids of the topic that this client meets")
+    criteria_voiced: tuple[str, ...] = Field(description="those of them that must be heard in the session")
+    moves: tuple[PlannedMove, ...]
+    turns: int = Field(ge=6, le=24, description="number of messages, client first, therapist last")
+    must_appear: tuple[Fact, ...]
+    must_not: tuple[str, ...] = Field(description="ethics rule ids that apply with particular weight here")
+    knowledge: tuple[str, ...] = Field(description="every knowledge id this plan stands on")
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """The coverage cell: topic, modality, population, difficulty."""
+        return (self.topic, self.modality, self.population, self.difficulty)
+
+
+# ------------------------------------------------------------------------------------- what tasks write
+
+
+class Scenario(Record):
+    """The client's situation in clinical prose (third person), written before the dialogue."""
+
+    presenting_problem: str = Field(min_length=20, max_length=900)
+    history: str = Field(min_length=20, max_length=1200)
+    functioning: str = Field(min_length=10, max_length=700)
+    strengths: str = Field(min_length=10, max_length=500)
+    risk_summary: str = Field(min_length=5, max_length=600)
+    goal: str = Field(min_length=5, max_length=400)
+
+
+class Hypothesis(Record):
+    """One diagnostic hypothesis of the therapist, with criteria for and against."""
+
+    condition: str = Field(max_length=120)
+    criteria_for: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
+    criteria_against: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
+    standing: Literal["leading", "possible", "unlikely"]
+
+
+class MoveChoice(Record):
+    """Why the therapist made one move: what was heard, the options, the choice and its reason."""
+
+    turn: int = Field(ge=0, description="index into messages of the therapist turn")
+    heard: str = Field(max_length=500)
+    options: tuple[Annotated[str, Field(max_length=200)], ...] = Field(max_length=4)
+    move: str = Field(max_length=120)
+    why: str = Field(max_length=500)
+
+
+class Reasoning(Record):
+    """The therapist's chain of thought; it is never part of a reply."""
+
+    heard: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
+    hypotheses: tuple[Hypothesis, ...] = Field(max_length=4)
+    risk: str = Field(max_length=600)
+    moves: tuple[MoveChoice, ...] = Field(max_length=12)
+    unknown: tuple[Annotated[str, Field(max_length=300)], ...] = Field(max_length=6)
+
+
+# --------------------------------------------------------------------------------------- conversations
+
+
+class Message(Record):
+    """One turn in the standard chat form: ``user`` is the client, ``assistant`` the therapist."""
+
+    role: Role
+    content: str = Field(min_length=1, max_length=20_000)
+
+
+class TurnTag(Record):
+    """What a generator says it did in the message at the same index; empty for ingested data."""
+
+    phase: str = ""
+    act: str = ""
+    move: str = ""
+
+
+class Evidence(Record):
+    """A span of one message that a score rests on: ``messages[turn].content[start:end] == quote``."""
+
+    turn: int = Field(ge=0)
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    quote: str
+    label: str = Field(description="sub-score or rule id that this span counts for")
+
+
+class Part(Record):
+    """A named sub-score, 0–1; ``None`` when it does not apply."""
+
+    name: str
+    value: Unit | None
+
+
+class Score(Record):
+    """The result of one scorer or judge on one conversation.
+
+    ``value`` is ``None`` exactly when the measure could not be computed; ``reason`` then says why.
+    An unscored metric never counts as zero or as passed.
+    """
+
+    metric: str
+    value: Unit | None
+    reason: str = ""
+    parts: tuple[Part, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @model_validator(mode="after")
+    def _unscored_has_reason(self) -> Score:
+        if self.value is None and not self.reason:
+            raise ValueError("an unscored metric needs a reason")
+        return self
+
+
+class Labels(Record):
+    """What a record can be selected and balanced by."""
+
+    topic: str = ""
+    modality: str = ""
+    population: str = ""
+    difficulty: str = ""
+    risk: str = ""
+    complexity: Literal["", "basic", "intermediate", "advanced"] = ""
+
+
+class PromptRef(Record):
+    """Which prompt file, in which version and with which content, wrote a part of the record."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Provenance(Record):
+    """Where a record comes from, down to the knowledge entries and prompts."""
+
+    engine: str
+    model: str
+    toolkit: str
+    seed: int
+    knowledge: tuple[str, ...] = ()
+    prompts: tuple[PromptRef, ...] = ()
+    source: str = Field(default="generated", description='"generated" or the id of the ingested source')
+    license: str = ""
+
+
+class Verdict(Record):
+    """The gate's decision with every reason for a rejection (empty when accepted)."""
+
+    accepted: bool
+    reasons: tuple[str, ...] = ()
+
+
+class Conversation(Record):
+    """One conversation: the only record that travels between the rooms."""
+
+    id: str
+    schema_version: Literal["1.0"] = "1.0"
+    category: Category
+    messages: tuple[Message, ...] = Field(min_length=2, max_length=500)
+    turns: tuple[TurnTag, ...] = ()
+    scenario: Scenario | None = None
+    reasoning: Reasoning | None = None
+    blueprint: Blueprint | None = None
+    labels: Labels = Labels()
+    scores: tuple[Score, ...] = ()
+    verdict: Verdict | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _tags_match_messages(self) -> Conversation:
+        if self.turns and len(self.turns) != len(self.messages):
+            raise ValueError(f"turns has {len(self.turns)} tags for {len(self.messages)} messages")
+        return self
+
+    def said(self, role: Role) -> str:
+        """Return everything one role says, joined by newlines."""
+        return "\n".join(m.content for m in self.messages if m.role == role)
+
+    def score(self, metric: str) -> Score | None:
+        """Return the score of a metric, or ``None`` when it was not run."""
+        return next((s for s in self.scores if s.metric == metric), None)
+
+
+def stable_id(*parts: object) -> str:
+    """Return a 16-hex-digit id from the parts' text; equal parts give equal ids on any machine."""
+    text = "\x1f".join(str(p) for p in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
