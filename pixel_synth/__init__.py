@@ -1,0 +1,3 @@
+"""pixel_synth: psychology knowledge into training conversations of proven quality."""
+
+__version__ = "0.1.0"

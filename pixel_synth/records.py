@@ -282,6 +282,24 @@ class Conversation(Record):
         return next((s for s in self.scores if s.metric == metric), None)
 
 
+class Attempt(Record):
+    """What became of one planned conversation."""
+
+    status: Literal["accepted", "rejected", "failed"]
+    blueprint: Blueprint
+    conversation: Conversation | None = None
+    reason: str = ""
+    raw: str = ""
+
+
+class Outcome(Record):
+    """All attempts of one slot, in order; only the last can be accepted."""
+
+    slot: int
+    accepted: bool
+    attempts: tuple[Attempt, ...]
+
+
 def stable_id(*parts: object) -> str:
     """Return a 16-hex-digit id from the parts' text; equal parts give equal ids on any machine."""
     text = "\x1f".join(str(p) for p in parts)

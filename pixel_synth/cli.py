@@ -1,0 +1,261 @@
+"""``pixel-synth``: look at, check, score and filter what the pipelines made.
+
+Every command reads files and writes to the screen (or to ``-o``); nothing here generates.  Exit status: 0 fine, 1 something
+is wrong (said on stderr), 2 a wrong flag or setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pixel_synth import __version__
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands; imports nothing heavy."""
+    p = argparse.ArgumentParser(
+        prog="pixel-synth",
+        description="Look at, check, score and filter therapeutic training conversations. Make some first: python pipelines/psychology.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  pixel-synth knowledge show panic_disorder\n  pixel-synth show runs/psychology-001\n"
+        "  pixel-synth score runs/psychology-001/data/conversations.jsonl --metric coherence\n  pixel-synth report runs/psychology-001 --format txt",
+    )
+    p.add_argument("--version", action="version", version=f"pixel-synth {__version__}")
+    commands = p.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Command, help: str, into: Any = commands) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = into.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        return sub
+
+    knowledge = commands.add_parser("knowledge", help="the knowledge packs: list, show, check").add_subparsers(required=True, metavar="ACTION")
+    listing = add("list", knowledge_list, "list entries, of one kind or all", knowledge)
+    listing.add_argument("kind", nargs="?", help="disorder, modality, population, attachment, defense, …, or a folder such as pdm2")
+    add("show", knowledge_show, "print one entry as YAML", knowledge).add_argument("id", help="an entry's id, e.g. panic_disorder")
+    add("check", knowledge_check, "validate every pack: schema, talk notation, cues, references, repeated lines", knowledge)
+
+    config = commands.add_parser("config", help="the settings: show, check").add_subparsers(required=True, metavar="ACTION")
+    add("show", config_show, "print the settings in force as JSON", config)
+    add("check", config_check, "validate pixel.toml and PIXEL_* variables", config)
+
+    schema = add("schema", schema_print, "print the JSON Schema of a record")
+    schema.add_argument("record", nargs="?", default="Conversation", choices=("Conversation", "Blueprint", "Attempt", "Outcome"))
+    add("prompts", prompts_list, "list the prompts with version, hash and variables")
+
+    show = add("show", show_run, "read conversations of a run")
+    show.add_argument("path", type=Path, metavar="RUN")
+    show.add_argument("id", nargs="?", help="a conversation id (or its beginning); default: one at random")
+    show.add_argument("-k", type=int, default=1, help="how many (default 1)")
+    show.add_argument("--rejected", action="store_true", help="from the rejected ones, with reasons")
+    show.add_argument("--json", action="store_true", help="the whole record as JSON")
+
+    report = add("report", report_run, "print a run's report")
+    report.add_argument("path", type=Path, metavar="RUN")
+    report.add_argument("--format", choices=("md", "html", "txt", "csv", "json"), default="txt")
+
+    check = add("check", check_path, "check a run's files against its manifest, or a JSONL file against the record schema")
+    check.add_argument("path", type=Path, metavar="RUN|FILE")
+
+    score = add("score", score_file, "score the conversations of a JSONL file again")
+    score.add_argument("path", type=Path, metavar="FILE")
+    score.add_argument("--metric", help="only this metric, with its parts and evidence")
+    score.add_argument("-o", "--output", type=Path, help="write records with their scores to this JSONL file")
+
+    filter_ = add("filter", filter_file, "score and gate a JSONL file into kept and dropped")
+    filter_.add_argument("path", type=Path, metavar="FILE")
+    filter_.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    args = parser().parse_args(argv)
+    from pixel_synth.errors import PixelError
+
+    try:
+        return int(args.run(args))
+    except PixelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def knowledge_list(args: argparse.Namespace) -> int:
+    """List entries by kind."""
+    from pixel_synth.errors import UsageError
+    from pixel_synth.knowledge import load
+
+    base = load()
+    packs = [p for p in base.packs if not args.kind or args.kind in (p.kind, p.path.parent.name)]
+    if not packs:
+        known = sorted({p.kind for p in base.packs} | {p.path.parent.name for p in base.packs})
+        raise UsageError(f"no kind or folder {args.kind!r}", hint=f"known: {', '.join(known)}")
+    for kind in dict.fromkeys(p.kind for p in packs):
+        entries = [e for p in packs if p.kind == kind for e in p.entries]
+        print(f"{kind} ({len(entries)})")
+        for entry in sorted(entries, key=lambda e: e.id):
+            print(f"  {entry.id:<44} {entry.name}")
+    return 0
+
+
+def knowledge_show(args: argparse.Namespace) -> int:
+    """Print entries with an id, with their sources."""
+    import yaml
+
+    from pixel_synth.errors import KnowledgeError
+    from pixel_synth.knowledge import load
+
+    base = load()
+    found = [(p, e) for p in base.packs for e in p.entries if e.id == args.id]
+    if not found:
+        from difflib import get_close_matches
+
+        near = get_close_matches(args.id, [e.id for p in base.packs for e in p.entries], n=4)
+        raise KnowledgeError(f"no entry {args.id!r}", hint=f"did you mean: {', '.join(near)}" if near else "pixel-synth knowledge list")
+    for pack, entry in found:
+        print(f"# {pack.kind}, {pack.path.name}")
+        for key in entry.source:
+            print(f"# source {key}: {pack.sources[key].cite} {pack.sources[key].doi}".rstrip())
+        print(yaml.safe_dump(entry.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True, width=110))
+    return 0
+
+
+def knowledge_check(args: argparse.Namespace) -> int:
+    """Run every check over the packs."""
+    from pixel_synth.knowledge import load
+    from pixel_synth.knowledge.check import check
+
+    base = load()
+    findings = check(base)
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    print(f"{len(base.packs)} packs, {sum(len(p.entries) for p in base.packs)} entries, {len(findings)} findings")
+    return 1 if findings else 0
+
+
+def config_show(args: argparse.Namespace) -> int:
+    """Print the settings in force."""
+    from pixel_synth.settings import load_settings
+
+    print(load_settings().model_dump_json(indent=2))
+    return 0
+
+
+def config_check(args: argparse.Namespace) -> int:
+    """Validate the settings; errors name the key."""
+    from pixel_synth.settings import load_settings
+
+    print(f"settings are fine (fingerprint {load_settings().fingerprint()})")
+    return 0
+
+
+def schema_print(args: argparse.Namespace) -> int:
+    """Print a JSON Schema."""
+    from pixel_synth import records
+
+    print(json.dumps(getattr(records, args.record).model_json_schema(), indent=2))
+    return 0
+
+
+def prompts_list(args: argparse.Namespace) -> int:
+    """List the prompts."""
+    from pixel_synth.prompts import all_prompts
+
+    for prompt in all_prompts():
+        print(f"{prompt.ref.name:<12} {prompt.ref.version:<5} {prompt.ref.sha256[:12]}  {', '.join(sorted(prompt.variables))}")
+    return 0
+
+
+def show_run(args: argparse.Namespace) -> int:
+    """Print conversations of a run to read."""
+    import random
+
+    from pixel_synth.errors import RunError
+    from pixel_synth.jsonl import conversations
+    from pixel_synth.runs.directory import Run
+    from pixel_synth.runs.screen import conversation
+
+    run = Run.open(args.path)
+    path = run.path / "data" / ("rejected.jsonl" if args.rejected else "conversations.jsonl")
+    if not path.is_file():
+        raise RunError(f"{path} is not there: the run has not ended", hint=f"--resume {run.path}")
+    found = [c for c in conversations(path) if not args.id or c.id.startswith(args.id)]
+    if not found:
+        raise RunError(f"no conversation {args.id or ''} in {path}")
+    for c in found[: args.k] if args.id else random.sample(found, min(args.k, len(found))):  # noqa: S311
+        if args.json:
+            print(c.model_dump_json(indent=2))
+            continue
+        conversation(c)
+        for score in c.scores:
+            print(f"   {score.metric:<26} {'unscored: ' + score.reason if score.value is None else f'{score.value:.3f}'}")
+        for reason in c.verdict.reasons if c.verdict else ():
+            print(f"   rejected: {reason}")
+    return 0
+
+
+def report_run(args: argparse.Namespace) -> int:
+    """Print a run's report in a format; all formats are made from the run's report.json."""
+    from pixel_synth.errors import RunError
+    from pixel_synth.publish.report import render
+    from pixel_synth.runs.directory import Run
+
+    run = Run.open(args.path)
+    path = run.path / "report.json"
+    if not path.is_file():
+        raise RunError(f"{path} is not there: the run has not ended", hint=f"--resume {run.path}")
+    figures = {p.stem: p.read_text(encoding="utf-8") for p in sorted((run.path / "figures").glob("*.svg"))}
+    sys.stdout.write(render(json.loads(path.read_text(encoding="utf-8")), args.format, figures))
+    return 0
+
+
+def check_path(args: argparse.Namespace) -> int:
+    """Check a run directory or a JSONL file."""
+    if args.path.is_dir():
+        from pixel_synth.runs.directory import Run
+
+        damaged = Run.open(args.path).damaged()
+        for name in damaged:
+            print(f"{args.path / name}: differs from the manifest, or is missing", file=sys.stderr)
+        print("damaged" if damaged else "every file matches the manifest")
+        return 1 if damaged else 0
+    from pixel_synth.jsonl import read
+
+    good = bad = 0
+    for row in read(args.path):
+        if row.error:
+            bad += 1
+            print(f"{args.path}:{row.line}: {row.error}", file=sys.stderr)
+        else:
+            good += 1
+    print(f"{good + bad} lines = {good} good + {bad} bad")
+    return 1 if bad else 0
+
+
+def score_file(args: argparse.Namespace) -> int:
+    """Score a JSONL file again."""
+    from pixel_synth.curate.filter import score_jsonl
+
+    return score_jsonl(args.path, args.metric, args.output)
+
+
+def filter_file(args: argparse.Namespace) -> int:
+    """Gate a JSONL file into kept and dropped."""
+    from pixel_synth.curate.filter import filter_jsonl
+
+    return filter_jsonl(args.path, args.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

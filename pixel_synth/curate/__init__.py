@@ -1,0 +1,1 @@
+"""Curation: what decides whether a record is kept."""

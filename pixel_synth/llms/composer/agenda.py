@@ -1,0 +1,167 @@
+"""What a session goes through, before a word is chosen: an ordered agenda that fits the planned number of turns.
+
+Items are client-led (a beat the client opens) or therapist-led (a lead).  Client-led items may share a turn, take an
+exchange of their own, or two with a follow-up question; therapist-led ones take one exchange each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pixel_synth.draw import Draw
+from pixel_synth.grammar import find_cue
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.knowledge.models import (
+    Attachment,
+    Beat,
+    CrisisProtocol,
+    Defense,
+    Disorder,
+    Lead,
+    LifeEvent,
+    Modality,
+    Person,
+    Population,
+)
+from pixel_synth.records import Blueprint
+
+
+@dataclass
+class Item:
+    """One thing on the agenda."""
+
+    kind: str
+    id: str
+    beats: Sequence[Beat] = ()
+    leads: Sequence[Lead] = ()
+    preface: Sequence[Lead] = ()
+    cues: tuple[str, ...] = ()
+    phase: str = "explore"
+    follow: bool = False
+    riders: list[Item] = field(default_factory=list)
+    hold_back: bool = False
+    repair: bool = False
+
+    @property
+    def client_led(self) -> bool:
+        """Whether the client opens it."""
+        return bool(self.beats)
+
+
+def _tender(cues: Sequence[str]) -> bool:
+    """Whether a criterion is about shame, worth, death or intrusion: such things are told late by guarded clients."""
+    return find_cue(cues, "worthless guilt ashamed shame die dead disgust hate myself burden secret empty") is not None
+
+
+def build(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
+    """Return the agenda of a blueprint, opening first and closing last, fitted to its number of turns."""
+    draw = Draw(bp.seed, "agenda")
+    topic, modality = knowledge.get(Disorder, bp.topic), knowledge.get(Modality, bp.modality)
+    event, person = knowledge.get(LifeEvent, bp.event), knowledge.get(Person, bp.persona.person)
+    pace = knowledge.get(Attachment, bp.persona.attachment).pace
+    moves = {m.id: m for m in modality.moves}
+    opening = Item("event", event.id, beats=event.beats, cues=event.cues, phase="opening")
+    symptoms = [
+        Item("criterion", c.id, beats=c.beats, cues=c.cues)
+        for c in (topic.criterion(i) for i in bp.criteria_voiced)
+    ]
+    symptoms = draw.shuffled(symptoms)
+    if pace in ("slow", "even"):
+        symptoms.sort(key=lambda i: _tender(i.cues))
+    elif pace == "fast":
+        symptoms.sort(key=lambda i: not _tender(i.cues))
+    others = [Item("person", person.id, beats=person.beats, cues=person.cues)]
+    population = knowledge.get(Population, bp.population)
+    if population.beats and bp.population != "general_adult":
+        others.append(Item("population", population.id, beats=population.beats))
+    if bp.difficulty != "basic" and bp.risk in ("none", "low"):
+        others += [Item("defense", d, beats=knowledge.get(Defense, d).beats) for d in bp.persona.defenses]
+    leads = [Item("move", p.move, leads=moves[p.move].leads, phase=p.phase) for p in bp.moves]
+    close = [i for i in leads if i.phase == "close"]
+    explore = [i for i in leads if i.phase == "explore"]
+    work = [i for i in leads if i.phase == "work"]
+    risk = _risk_items(bp, knowledge)
+    middle = symptoms[:1] + _weave(symptoms[1:], others, draw)
+    for lead in explore:
+        middle.insert(max(1, len(middle) - draw.below(3)), lead)
+    if risk:
+        at = {"low": len(middle), "moderate": (len(middle) + 1) // 2, "high": min(2, len(middle))}[bp.risk]
+        middle[at:at] = risk
+        if bp.risk != "low":  # what is told after the safety talk would trivialise it: tell it before
+            late = [i for i in middle[at + len(risk) :] if i.client_led]
+            middle = middle[:at] + late + risk + [i for i in middle[at + len(risk) :] if not i.client_led]
+    return fit([opening, *middle, *work, *close], bp, draw)
+
+
+def _weave(main: list[Item], others: list[Item], draw: Draw) -> list[Item]:
+    """Spread the other items among the main ones."""
+    result = list(main)
+    for item in others:
+        result.insert(draw.below(len(result) + 1), item)
+    return result
+
+
+def _risk_items(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
+    if bp.risk == "none":
+        return []
+    protocol = next(iter(knowledge.all(CrisisProtocol).values()))
+    show = next(s for s in protocol.show if s.level == bp.risk)
+    items = [Item("risk", f"{protocol.id}.{show.level}", beats=show.beats, cues=show.cues, phase="safety")]
+    for step in protocol.steps:
+        if bp.risk in step.required_for:
+            items.append(Item("step", step.id, leads=step.leads, cues=step.cues, phase="safety"))
+    if len(items) > 2:  # what was noticed is named in the same breath as the first question about it
+        items[2].preface, items[1:2] = items[1].leads, []
+    return items
+
+
+def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
+    """Make the agenda take exactly the planned number of exchanges: let items ride along, or follow them up."""
+    exchanges = bp.turns // 2
+    optional = ("defense", "population")
+    limit = 2 if bp.risk in ("moderate", "high") else 1
+    while len(items) > exchanges:
+        riders = [
+            (i, item)
+            for i, item in enumerate(items)
+            if i > 0 and item.client_led and not item.riders and item.kind not in ("risk", *optional) and _seat(items, i, limit)
+        ]
+        spare = [i for i, item in enumerate(items) if item.kind in optional]
+        if riders and (not spare or len(riders) > 1):
+            i, item = draw.pick(riders)
+            seat = _seat(items, i, limit)
+            assert seat is not None
+            seat.riders.append(item)
+            del items[i]
+        elif spare:
+            gone = items.pop(draw.pick(spare))
+            items[0].riders += gone.riders
+        else:
+            moves = [i for i, item in enumerate(items) if item.kind == "move"]
+            if not moves:
+                break
+            del items[moves[0]]
+    room = exchanges - len(items)
+    pushed = next((i for i in items if i.kind == "move" and i.phase != "close"), None)
+    if pushed and room and bp.risk in ("none", "low") and draw.chance({"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty]):
+        pushed.repair, room = True, room - 1
+    pace = {"advanced": 0.5, "intermediate": 0.3, "basic": 0.12}[bp.difficulty]
+    candidates = [i for i in items if i.client_led and i.kind not in ("risk",)]
+    for item in draw.shuffled(candidates):
+        if room <= 0:
+            break
+        item.follow, room = True, room - 1
+        if room > 0 and draw.chance(pace) and not any(i.hold_back for i in items):
+            item.hold_back, room = True, room - 1
+    return items
+
+
+def _seat(items: list[Item], i: int, limit: int) -> Item | None:
+    """Return the nearest earlier client-led item with room for a rider, on the same side of the safety talk."""
+    for item in reversed(items[:i]):
+        if item.kind in ("risk", "step"):
+            break
+        if item.client_led and item.kind != "defense" and len(item.riders) < limit:
+            return item
+    return None

@@ -1,0 +1,52 @@
+"""Picking up the other one's words: what people do all the time, and good listeners most of all.
+
+`things` finds noun phrases that end a clause ("the lift", "my neighbour"), `snippets` short clauses that can be
+quoted as they are.  Both work on surface forms alone and leave out whatever may be incomplete.
+"""
+
+from __future__ import annotations
+
+import re
+
+_VAGUE = frozenset(
+    "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end start middle least "
+    "fact idea moment while half whole first last next next best worst back side past future morning evening night nights week month year years "
+    "weekend hour hours matter reason truth answer question problem something anything nothing everything someone anyone everybody people "
+    "that this it them me you us him her hers mine yours too now then there here again anyway either though really much more less up down out "
+    "off on in over away around before after ago today yesterday tomorrow lately together alone enough fine okay well all right going doing being having "
+    "outside inside front other others said did was is are be been am were do does done go went got get".split()
+)
+_THING = re.compile(r"\b(my|the|that|those|these|your) ((?:[a-z]+ )?[a-z]{3,}?)(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )")
+_FLIP = {"my": "your", "your": "my"}
+_CONTRACTED = re.compile(r"'(?:s|re|ve|d|ll|m)\b")
+_BAD_START = re.compile(
+    r"^(?:and|but|or|so|because|which|that|if|when|then|to|who|like|as|until|than|where|while|though|although|plus|well|yeah|yes|no|okay|right|"
+    r"only|either|somewhere|same|every|each|another|other|oddly|funny|i mean|you know|sorry|honestly|anyway|actually|maybe|not|or|just|even|of|is|was|are|i|i'm|it|it's|it was|there|he|she|they|we|you|my|by|from|for|with|in|on|at)\b",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"[\w'’]+")
+
+
+def things(text: str) -> list[str]:
+    """Return noun phrases at clause ends, with "my" and "your" turned to the other speaker's view."""
+    found = []
+    for match in _THING.finditer(text):
+        words = match[2].split()
+        if any(w in _VAGUE or w.endswith(("ly", "ing", "ed")) for w in words) or _CONTRACTED.search(match[2]):
+            continue
+        found.append(f"{_FLIP.get(match[1], 'the')} {match[2]}")
+    return list(dict.fromkeys(found))
+
+
+def snippets(text: str) -> list[str]:
+    """Return clauses of two to six words that stand on their own as a quotation, lower case, without end stop."""
+    found = []
+    for clause in re.split(r"[,.;:!?…]+\s*|\s[–—-]\s", text):
+        words = _WORDS.findall(clause)
+        if not 3 <= len(words) <= 6 or _BAD_START.match(clause) or re.search(r"[\"“”‘(]|(?<!\w)'|'(?!\w)", clause):
+            continue
+        if words[-1].lower() in {"the", "a", "an", "my", "of", "to", "and", "or", "but", "that", "with", "for", "in", "on", "at", "is", "was", "like"}:
+            continue
+        if sum(len(w) >= 4 and w.lower() not in _VAGUE for w in words) >= 1:
+            found.append(clause.strip())
+    return list(dict.fromkeys(found))

@@ -1,0 +1,87 @@
+"""The interface every engine implements, and the choice of an engine.
+
+A `Call` carries two descriptions of the same wish: rendered chat ``messages`` with a JSON ``schema`` (what a model
+needs) and the typed ``brief`` they were rendered from (what the composer needs).  Its `key` covers model, messages,
+schema and sampling, and nothing that is decided at run time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, NamedTuple, Protocol
+
+from pixel_synth.errors import UsageError
+from pixel_synth.records import Blueprint, Message, Record, TurnTag
+from pixel_synth.settings import Settings
+
+Part = Literal["scenario", "client", "therapist", "reasoning"]
+
+
+class Brief(NamedTuple):
+    """What is to be written: the plan and what has been said so far."""
+
+    part: Part
+    blueprint: Blueprint
+    history: tuple[Message, ...] = ()
+    tags: tuple[TurnTag, ...] = ()
+
+
+class Call(NamedTuple):
+    """One request to an engine."""
+
+    brief: Brief
+    messages: list[dict[str, str]]
+    schema: dict[str, Any]
+    sampling: dict[str, Any]
+
+    def key(self, model: str) -> str:
+        """Return the ledger key: a hash over model, messages, schema and sampling."""
+        data = json.dumps([model, self.messages, self.schema, self.sampling], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(data.encode()).hexdigest()
+
+
+class Completion(Record):
+    """The raw answer of an engine.  Token counts are ``None`` where the engine has none."""
+
+    text: str
+    finish: Literal["stop", "length", "refused"] = "stop"
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+class Engine(Protocol):
+    """Puts briefs into words."""
+
+    name: str
+    model: str
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer one call.
+
+        Raises:
+            EngineError: When no usable answer can be had; ``retryable`` says whether trying again may help.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+        ...
+
+
+def make_engine(name: str) -> Engine:
+    """Build an engine by name.
+
+    Raises:
+        UsageError: For an unknown name.
+    """
+    if name == "composer":
+        from pixel_synth.llms.composer import Composer
+
+        return Composer()
+    raise UsageError(f"unknown engine {name!r}", hint="available: composer")
+
+
+def model_name(settings: Settings) -> str:
+    """Return the name under which calls of these settings are stored."""
+    return settings.model or settings.engine

@@ -1,0 +1,218 @@
+"""Draw one blueprint for a cell: client, illness, life, session; every choice comes from the knowledge packs.
+
+The draw is addressed by (run seed, slot, attempt), so a slot that is planned again keeps its cell and gets new people.
+"""
+
+from __future__ import annotations
+
+import re
+from math import exp, log
+
+from pixel_synth.draw import Draw, seed_of
+from pixel_synth.grammar import find_cue
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.knowledge.models import (
+    Attachment,
+    Criterion,
+    CrisisProtocol,
+    CrisisStep,
+    Defense,
+    Disorder,
+    EthicsRule,
+    LifeEvent,
+    Modality,
+    Occupation,
+    Person,
+    Population,
+    Profile,
+)
+from pixel_synth.plan.coverage import Cell, fits_event, span
+from pixel_synth.records import Blueprint, Fact, Persona, PlannedMove, Severity, stable_id
+
+MAX_EXCHANGES = 12
+# Given names in use in many countries; they carry no other meaning.
+NAMES = {
+    "she": "Amara Beatriz Chiara Dana Elif Farah Grace Hana Imani Joanna Karin Leila Mei Nadia Olga Priya Rosa Sofia Tara Yuki".split(),
+    "he": "Adam Bilal Carlos Dmitri Emeka Farid George Hugo Ivan Jonas Kwame Luis Marek Niko Omar Paulo Ravi Stefan Tomasz Wei".split(),
+    "they": "Alex Ari Charlie Jo Kai Lou Max Noor Quinn Robin Sam Sasha".split(),
+}
+_UNITS = (("week", 7), ("month", 30), ("year", 365))
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_ABOUT_DEATH = re.compile(r"suicid|self-harm|self-injur|of death|about death|being dead|not waking|own death", re.IGNORECASE)
+
+
+def number(n: int) -> str:
+    """Return a number as people say it: words up to twelve, digits beyond."""
+    return _NUMBERS[n] if n < len(_NUMBERS) else str(n)
+
+
+def duration(draw: Draw, topic: Disorder, age: int) -> tuple[int, str, tuple[str, ...]]:
+    """Draw a duration within the disorder's bounds (log-uniform): (days, how it is said, its cues)."""
+    low, high = topic.duration_range_days
+    high = max(low, min(high, (age - 6) * 365))
+    days = exp(log(max(low, 1)) + (log(max(high, 1)) - log(max(low, 1))) * draw.below(1000) / 999)
+    unit, size = _UNITS[0] if days < 50 else _UNITS[1] if days < 700 else _UNITS[2]
+    count = max(1, round(days / size))
+    while count * size < max(low, topic.min_duration_days):
+        count += 1
+    while count > 1 and topic.max_duration_days is not None and count * size > topic.max_duration_days:
+        count -= 1
+    text = f"{number(count)} {unit}{'s' if count > 1 else ''}"
+    cues = [text, f"{count} {unit}{'s' if count > 1 else ''}"]
+    if count == 1:
+        cues += [f"a {unit}"]
+    return count * size, text, tuple(dict.fromkeys(cues))
+
+
+def voiced(criterion: Criterion) -> bool:
+    """Whether a criterion can be heard in talk."""
+    return bool(criterion.beats)
+
+
+def meet(draw: Draw, topic: Disorder, cell: Cell, severity: Severity) -> list[str]:
+    """Draw criteria that satisfy every count rule of the disorder, and a few more with severity."""
+    met: list[str] = []
+    extra = {"mild": 0, "moderate": 1, "severe": 2}[severity]
+
+    def allowed(id: str) -> bool:
+        return cell.risk != "none" or not _ABOUT_DEATH.search(topic.criterion(id).text)
+
+    for rule in topic.rules:
+        pool = [i for i in draw.shuffled(rule.of) if allowed(i)] or list(rule.of)
+        first = [i for i in pool if i in rule.any_of][:1]
+        wanted = rule.at_least
+        if len(rule.of) > rule.at_least and extra:
+            wanted, extra = min(len(pool), rule.at_least + extra), 0
+        have = [i for i in met if i in rule.of]
+        for id in (*first, *pool):
+            if len(have) >= wanted and not (first and first[0] not in have):
+                break
+            if id not in have:
+                have.append(id)
+                met.append(id)
+    order = [c.id for c in topic.criteria]
+    return sorted(dict.fromkeys(met), key=order.index)
+
+
+def steps_for(protocol: CrisisProtocol, risk: str) -> list[CrisisStep]:
+    """Return the protocol steps that a risk level requires, in order."""
+    return [s for s in protocol.steps if risk in s.required_for]
+
+
+def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cell: Cell) -> Blueprint:
+    """Draw the blueprint of a slot's attempt."""
+    topic, modality = knowledge.get(Disorder, cell.topic), knowledge.get(Modality, cell.modality)
+    population = knowledge.get(Population, cell.population)
+    draw = Draw(seed, slot, attempt, "life")
+    event, job, ages = _life(draw, knowledge, topic, population)
+    age = draw.between(*ages)
+    person = _person(draw, knowledge, event, age)
+    profile = draw.pick(list(knowledge.all(Profile).values()))
+    pronouns = draw.weighted(("she", "he", "they"), (0.48, 0.48, 0.04))
+    n_defenses = {"basic": 1, "intermediate": 1, "advanced": 2}[cell.difficulty]
+    persona = Persona(
+        name=draw.pick(NAMES[pronouns]),
+        pronouns=pronouns,  # type: ignore[arg-type]
+        age=age,
+        occupation=job.id,
+        person=person.id,
+        profile=profile.id,
+        big_five=profile.levels,
+        attachment=draw.pick(list(knowledge.all(Attachment))),
+        defenses=tuple(draw.shuffled(list(knowledge.all(Defense)))[:n_defenses]),
+    )
+    draw = Draw(seed, slot, attempt, "illness")
+    weights = {"basic": (0.5, 0.4, 0.1), "intermediate": (0.25, 0.5, 0.25), "advanced": (0.1, 0.5, 0.4)}[cell.difficulty]
+    severity: Severity = draw.weighted(("mild", "moderate", "severe"), weights)
+    days, said, duration_cues = duration(draw, topic, age)
+    met = meet(draw, topic, cell, severity)
+    heard = [c for c in met if voiced(topic.criterion(c))]
+    protocol = next(iter(knowledge.all(CrisisProtocol).values()), None) if cell.risk != "none" else None
+    steps = steps_for(protocol, cell.risk) if protocol else []
+    heard = heard[: {"none": 9, "low": 6, "moderate": 4, "high": 2}[cell.risk]]
+    moves, turns = _session(Draw(seed, slot, attempt, "session"), cell, modality, len(heard), len(steps[1:]))
+    facts = [
+        Fact(id=f"{topic.id}.{c}", kind="criterion", text=topic.criterion(c).text, cues=topic.criterion(c).cues) for c in heard
+    ]
+    facts.append(Fact(id="duration", kind="duration", text=f"for {said}", cues=duration_cues))
+    facts.append(Fact(id=event.id, kind="event", text=event.name, cues=event.cues))
+    facts.append(Fact(id=job.id, kind="occupation", text=job.name, cues=job.cues))
+    facts.append(Fact(id=person.id, kind="person", text=person.name, cues=person.cues))
+    if protocol:
+        show = next(s for s in protocol.show if s.level == cell.risk)
+        facts.append(Fact(id=f"{protocol.id}.{show.level}", kind="risk", text=show.text, cues=show.cues))
+        facts += [
+            Fact(id=f"{protocol.id}.{s.id}", kind="safety", text=s.name, cues=s.cues, speaker="therapist") for s in steps
+        ]
+    knows = [f"disorder:{topic.id}", f"modality:{modality.id}", f"population:{population.id}", f"life_event:{event.id}",
+             f"occupation:{job.id}", f"person:{person.id}", f"profile:{profile.id}", f"attachment:{persona.attachment}",
+             *(f"defense:{d}" for d in persona.defenses), *([f"crisis_protocol:{protocol.id}"] if protocol else [])]  # fmt: skip
+    return Blueprint(
+        id=stable_id("blueprint", seed, slot, attempt, *cell),
+        seed=seed_of(seed, slot, attempt),
+        slot=slot,
+        attempt=attempt,
+        topic=topic.id,
+        modality=modality.id,
+        population=population.id,
+        difficulty=cell.difficulty,
+        risk=cell.risk,
+        severity=severity,
+        persona=persona,
+        event=event.id,
+        duration_days=days,
+        duration_text=said,
+        criteria_met=tuple(met),
+        criteria_voiced=tuple(heard),
+        moves=moves,
+        turns=turns,
+        must_appear=tuple(facts),
+        must_not=tuple(r.id for r in knowledge.all(EthicsRule).values() if r.weight in ("safety", "scope", "honesty")),
+        knowledge=tuple(knows),
+    )
+
+
+def _life(draw: Draw, knowledge: Knowledge, topic: Disorder, population: Population) -> tuple[LifeEvent, Occupation, tuple[int, int]]:
+    """Draw an event and an occupation with a common age range."""
+    base = span(population.ages, (max(18, topic.min_age), 90)) or population.ages
+    all_jobs = knowledge.all(Occupation)
+    jobs = [all_jobs[i] for i in population.occupations] or list(all_jobs.values())
+    events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
+    typical = [e for e in events if e.id in population.events]
+    pools = [typical, events] if typical and draw.chance(0.6) else [events]
+    for pool in pools:
+        for event in draw.shuffled(pool):
+            for job in draw.shuffled(jobs):
+                if ages := span(base, event.ages, job.ages):
+                    return event, job, ages
+    raise ValueError(f"no life fits {topic.id} × {population.id}")  # the coverage rules exclude such pairs
+
+
+def _person(draw: Draw, knowledge: Knowledge, event: LifeEvent, age: int) -> Person:
+    """Draw someone close whom the event has not taken away."""
+    people = [p for p in knowledge.all(Person).values() if p.ages[0] <= age <= p.ages[1]]
+    lost = f"{event.id.replace('_', ' ')} {event.name} {event.np}"
+    parted = re.search(r"divorc|break ?up|breakup|separat|widow|spouse|husband|wife|partner", lost, re.IGNORECASE)
+    safe = [p for p in people if not find_cue(p.cues, lost) and not (parted and p.role == "partner")]
+    return draw.pick(safe or people)
+
+
+def _session(draw: Draw, cell: Cell, modality: Modality, n_heard: int, n_steps: int) -> tuple[tuple[PlannedMove, ...], int]:
+    """Choose the moves and the number of turns so that everything planned has room."""
+    rank = ("basic", "intermediate", "advanced").index(cell.difficulty)
+    room = [m for m in modality.moves if ("basic", "intermediate", "advanced").index(m.difficulty) <= rank]
+    close = [m for m in modality.moves if m.phase == "close"]
+    working = [m for m in draw.shuffled(room) if m.phase in ("explore", "work")]
+    wanted = {"none": 2 + draw.below(2), "low": 2, "moderate": 1, "high": 0}[cell.risk]
+    chosen = sorted(working[:wanted], key=lambda m: m.phase != "explore")
+    resist = rank if cell.risk in ("none", "low") else min(rank, 1)
+    closing = cell.risk != "high"
+    shows = 1 if n_steps else 0
+    fewest = 1 + (n_heard + 1) // 2 + shows + n_steps + len(chosen) + closing
+    ideal = 2 + n_heard + shows + n_steps + len(chosen) + resist + closing
+    exchanges = max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(4))))
+    moves = [PlannedMove(move=m.id, phase=m.phase) for m in chosen]
+    if close and cell.risk != "high":
+        last = draw.pick(close)
+        moves.append(PlannedMove(move=last.id, phase=last.phase))
+    return tuple(moves), exchanges * 2

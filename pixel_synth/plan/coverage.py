@@ -1,0 +1,185 @@
+"""Which cell each slot of the plan covers: topic × modality × population × difficulty, with risk alongside.
+
+Slots are dealt one by one.  At every slot each dimension takes the allowed value that is furthest behind its target,
+counting both its own share and its share within the topic, so that marginals stay within a record or two of
+their targets and pairs are spread as well.  Ties fall in a seeded order.  The deal is a pure function of seed, shares
+and knowledge; slot *i* does not depend on how many slots follow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pixel_synth.draw import Draw
+from pixel_synth.errors import UsageError
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.knowledge.models import Disorder, LifeEvent, Modality, Occupation, Population
+from pixel_synth.records import Difficulty, Risk
+from pixel_synth.settings import Settings
+
+
+class Cell(NamedTuple):
+    """What one slot must cover."""
+
+    topic: str
+    modality: str
+    population: str
+    difficulty: Difficulty
+    risk: Risk
+
+
+class Exclusion(NamedTuple):
+    """A pair that is never planned, and why."""
+
+    topic: str
+    other: str
+    reason: str
+
+
+class Space(NamedTuple):
+    """The values of each dimension with their target shares, and the pairs ruled out."""
+
+    targets: dict[str, dict[str, float]]
+    exclusions: tuple[Exclusion, ...]
+    risks_of: dict[str, tuple[str, ...]]
+
+
+def span(*ranges: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the overlap of closed integer ranges, or ``None``."""
+    low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
+    return (low, high) if low <= high else None
+
+
+def fits_event(event: LifeEvent, topic: Disorder) -> bool:
+    """Whether a life event may precede a disorder."""
+    if event.disorders:
+        return topic.id in event.disorders
+    return not event.chapters or topic.chapter in event.chapters
+
+
+def why_impossible(knowledge: Knowledge, topic: Disorder, modality: Modality, population: Population) -> tuple[str, str] | None:
+    """Return (the id the topic cannot go with, the reason), or ``None`` when the triple is possible."""
+    for item in modality.contraindications:
+        if item.effect == "exclude" and topic.id in item.disorders:
+            return modality.id, item.text
+    if topic.id in population.excludes:
+        return population.id, f"{population.name}: the pack rules this disorder out"
+    ages = span(population.ages, (max(topic.min_age, 18), 90))
+    if ages is None:
+        return population.id, "no age fits both"
+    occupations = knowledge.all(Occupation)
+    jobs = [occupations[i] for i in population.occupations] or list(occupations.values())
+    events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
+    if not any(span(ages, e.ages, j.ages) for e in events for j in jobs):
+        return population.id, "no life event and occupation fit this disorder at this age"
+    return None
+
+
+def _chosen(wanted: Sequence[str], known: Sequence[str], flag: str) -> list[str]:
+    if unknown := [w for w in wanted if w not in known]:
+        from difflib import get_close_matches
+
+        near = get_close_matches(unknown[0], known, n=3, cutoff=0.3)
+        raise UsageError(f"--{flag}: unknown {unknown[0]!r}", hint=f"known: {', '.join(near or known)}")
+    return [k for k in known if not wanted or k in wanted]
+
+
+def _shares(names: Sequence[str], given: Mapping[str, float]) -> dict[str, float]:
+    """Give listed names their share, the others the rest in equal parts, normalised to 1."""
+    rest = [n for n in names if n not in given]
+    left = max(0.0, 1.0 - sum(given.get(n, 0.0) for n in names))
+    shares = {n: given.get(n, left / len(rest) if rest else 0.0) for n in names}
+    total = sum(shares.values())
+    return {n: s / total for n, s in shares.items() if s > 0}
+
+
+def space(settings: Settings, knowledge: Knowledge) -> Space:
+    """Work out targets and exclusions for the given settings.
+
+    Raises:
+        UsageError: When a filter names something unknown, or nothing possible is left.
+    """
+    disorders, modalities, populations = knowledge.all(Disorder), knowledge.all(Modality), knowledge.all(Population)
+    _chosen(list(settings.topic_shares), list(disorders), "topic_shares")
+    topics = _chosen(settings.topics, list(disorders), "topic")
+    mods = _chosen(settings.modalities, list(modalities), "modality")
+    pops = _chosen(settings.populations, list(populations), "population")
+    risks = {r: s for r, s in settings.risk_shares.items() if s > 0 and (not settings.risks or r in settings.risks)}
+    for risk in settings.risks:
+        risks.setdefault(risk, 1.0 / len(settings.risks))
+    exclusions: dict[tuple[str, str], Exclusion] = {}
+    for t in topics:
+        for m in mods:
+            for p in pops:
+                if found := why_impossible(knowledge, disorders[t], modalities[m], populations[p]):
+                    exclusions.setdefault((t, found[0]), Exclusion(t, *found))
+    for m in mods:
+        for p in pops:
+            for item in modalities[m].contraindications:
+                if item.effect == "exclude" and p in item.populations:
+                    exclusions.setdefault((m, p), Exclusion(m, p, item.text))
+            if m in populations[p].excludes:
+                exclusions.setdefault((m, p), Exclusion(m, p, f"{populations[p].name}: the pack rules this modality out"))
+    risks_of = {t: tuple(r for r in risks if r in disorders[t].risks) for t in topics}
+    for t in topics:
+        if not risks_of[t]:
+            exclusions[t, "risk"] = Exclusion(t, "risk", f"risk {'/'.join(risks)} is not planned with this disorder")
+        elif all((t, m) in exclusions for m in mods) or all((t, p) in exclusions for p in pops):
+            exclusions[t, "all"] = Exclusion(t, "all", "no modality or population is left for it")
+    left = [t for t in topics if (t, "risk") not in exclusions and (t, "all") not in exclusions]
+    if not left:
+        raise UsageError("nothing is left to plan with these filters", hint="; ".join(e.reason for e in exclusions.values())[:400])
+    total = sum(risks.values())
+    targets: dict[str, dict[str, float]] = {
+        "topic": _shares(left, settings.topic_shares),
+        "modality": _shares(mods, {}),
+        "population": _shares(pops, {}),
+        "difficulty": {k: v for k, v in settings.difficulty_shares.items() if v > 0},
+        "risk": {r: s / total for r, s in risks.items()},
+    }
+    return Space(targets, tuple(exclusions[k] for k in sorted(exclusions)), risks_of)
+
+
+def deal(space: Space, seed: int) -> Iterator[Cell]:
+    """Deal cells without end, in slot order."""
+    banned = {(e.topic, e.other) for e in space.exclusions}
+    order = {d: {v: i for i, v in enumerate(Draw(seed, "deal", d).shuffled(sorted(t)))} for d, t in space.targets.items()}
+    counts: Counter[tuple[str, ...]] = Counter()
+    slot = 0
+    while True:
+        slot += 1
+
+        def behind(dim: str, value: str, topic: str, slot: int = slot) -> float:
+            share = space.targets[dim][value]
+            gap = share * slot - counts[dim, value]
+            if topic:
+                gap += (share * (counts["topic", topic] + 1) - counts[dim, value, topic]) * 0.5
+            return gap
+
+        def take(dim: str, allowed: Sequence[str], topic: str = "") -> str:
+            best = max(allowed, key=lambda v: (round(behind(dim, v, topic), 9), -order[dim][v]))
+            counts[dim, best] += 1
+            if topic:
+                counts[dim, best, topic] += 1
+            return best
+
+        topic = take("topic", list(space.targets["topic"]))
+        modality = take("modality", [m for m in space.targets["modality"] if (topic, m) not in banned], topic)
+        pops = [p for p in space.targets["population"] if (topic, p) not in banned and (modality, p) not in banned]
+        if not pops:
+            pops = [p for p in space.targets["population"] if (topic, p) not in banned]
+        population = take("population", pops, topic)
+        difficulty = take("difficulty", list(space.targets["difficulty"]), topic)
+        risk = take("risk", space.risks_of[topic], topic)
+        yield Cell(topic, modality, population, difficulty, risk)  # type: ignore[arg-type]
+
+
+def coverage(cells: Sequence[Cell], space: Space) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return per dimension and value (target share, share among the cells)."""
+    result: dict[str, dict[str, tuple[float, float]]] = {}
+    for i, dim in enumerate(Cell._fields):
+        seen = Counter(cell[i] for cell in cells)
+        result[dim] = {v: (share, seen[v] / max(1, len(cells))) for v, share in space.targets[dim].items()}
+    return result

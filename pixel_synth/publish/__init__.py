@@ -1,0 +1,1 @@
+"""What a run hands to people and trainers: dataset files, card, report."""

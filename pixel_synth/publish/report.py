@@ -1,0 +1,153 @@
+"""The report of a run: one dictionary of facts, rendered as Markdown, HTML, plain text, CSV and JSON.
+
+All formats show the same numbers because all are made from the same facts; nothing is computed in a template.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pixel_synth import __version__
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.knowledge.models import Disorder
+from pixel_synth.plan import Plan, coverage
+from pixel_synth.publish.tally import Tally, summary
+from pixel_synth.scorers import overall, reference, score_all
+from pixel_synth.settings import Settings
+
+FORMATS = ("md", "html", "txt", "csv", "json")
+BAR = 24
+
+
+def reference_scores(knowledge: Knowledge) -> dict[str, list[float | None]]:
+    """Score the packaged real conversations with the same scorers (``None`` = unscored)."""
+    columns: dict[str, list[float | None]] = {}
+    for conversation in reference():
+        scores = score_all(conversation, knowledge)
+        for score in (*scores, overall(scores)):
+            columns.setdefault(score.metric, []).append(score.value)
+    return columns
+
+
+def facts(tally: Tally, plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Collect everything the report says."""
+    real = reference_scores(plan.knowledge)
+    metrics = [_metric(m, least, tally, real.get(m, [])) for m, least in settings.thresholds.items()]
+    extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]]
+    metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]
+    cover = [
+        {"dimension": dim, "value": value, "target": target, "planned": planned, "accepted": _share(tally, dim, value)}
+        for dim, values in coverage(plan.cells, plan.space).items()
+        for value, (target, planned) in values.items()
+    ]
+    chapters: dict[str, int] = {}
+    for topic, n in tally.labels["topic"].items():
+        chapter = plan.knowledge.get(Disorder, topic).chapter
+        chapters[chapter] = chapters.get(chapter, 0) + n
+    d = tally.diversity()
+    result = {
+        "toolkit": __version__,
+        "engine": settings.engine,
+        "model": settings.model or settings.engine,
+        "seed": settings.seed,
+        "wanted": settings.accept,
+        "books": tally.books._asdict(),
+        "metrics": metrics,
+        "coverage": cover,
+        "chapters": dict(sorted(chapters.items())),
+        "complexity": dict(sorted(tally.labels["complexity"].items())),
+        "therapist_acts": dict(tally.acts.most_common()),
+        "messages": {str(k): v for k, v in sorted(tally.turn_counts.items())},
+        "words": tally.words,
+        "diversity": d._asdict(),
+        "common_sentences": [{"sentence": s, "conversations": n} for s, n in tally.common_sentences(10)],
+        "reasons": [{"reason": r, "count": n} for r, n in tally.reasons.most_common(15)],
+        "unscored": dict(sorted(tally.unscored.items())),
+        "shortfall": [{"cell": " × ".join(cell), "slots": n} for cell, n in sorted(tally.short.items())],
+        "exclusions": [e._asdict() for e in plan.space.exclusions],
+        "knowledge_used": len(tally.knowledge),
+    }
+    result["advice"] = advice(result)
+    return result
+
+
+def _share(tally: Tally, dimension: str, value: str) -> float:
+    return tally.labels[dimension][value] / max(1, tally.books.accepted)
+
+
+def _metric(name: str, least: float | None, tally: Tally, real: list[float | None]) -> dict[str, Any]:
+    accepted, rejected = tally.scores["accepted"][name], tally.scores["rejected"][name]
+    values, known = accepted + rejected, [v for v in real if v is not None]
+    found = summary(values)
+    return {
+        "metric": name,
+        "threshold": least,
+        "scored": len(values),
+        "unscored": tally.unscored[name],
+        "mean": found[0] if found else None,
+        "p10": found[1] if found else None,
+        "pass": sum(v >= least for v in values) / len(values) if least is not None and values else None,
+        "accepted_mean": summary(accepted)[0] if accepted else None,  # type: ignore[index]
+        "real_n": len(known),
+        "real_mean": sum(known) / len(known) if known else None,
+        "real_pass": sum(v >= least for v in known) / len(known) if least is not None and known else None,
+    }
+
+
+def advice(f: dict[str, Any]) -> list[str]:
+    """Name what is worst and what to do about it, each derived from a figure of the report."""
+    lines = []
+    for m in f["metrics"]:
+        if m["threshold"] is not None and m["pass"] is not None and m["pass"] < 0.9:
+            lines.append(f"{m['metric']}: only {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; "
+                         f"look at the lowest with `pixel-synth show RUN --rejected`")  # fmt: skip
+        if m["threshold"] is not None and m["real_pass"] is not None and m["real_pass"] < 0.5:
+            lines.append(f"{m['metric']}: {m['real_pass']:.0%} of {m['real_n']} real answers pass {m['threshold']:.2f}; real single "
+                         f"answers are not sessions, so this threshold says nothing about them until it is calibrated")  # fmt: skip
+    for c in f["coverage"]:
+        gap = c["accepted"] - c["target"]
+        if abs(gap) > 0.02 and f["books"]["accepted"] >= 100:
+            lines.append(f"coverage: {c['dimension']} {c['value']} is {gap:+.1%} from its target; ask for more or widen the filter")
+    lines += [f"shortfall: {s['cell']} misses {s['slots']}; raise --max-attempts or read its rejects" for s in f["shortfall"][:5]]
+    d = f["diversity"]
+    if d["commonest_share"] and d["sample"] >= 100 and d["commonest_share"] > 0.02:
+        lines.append(f"diversity: “{d['commonest']}” is in {d['commonest_share']:.1%} of the conversations; give its source more versions")
+    if f["engine"] == "composer":
+        lines.append("engine composer: good for a first look, tests and pipelines; train on conversations of a real model")
+    return lines
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                      autoescape=lambda name: bool(name and name.startswith("report.html")))  # fmt: skip
+    env.filters["pct"] = lambda v: "–" if v is None else f"{v:.1%}"
+    env.filters["num"] = lambda v: "–" if v is None else f"{v:.3f}"
+    env.filters["bar"] = lambda v: "█" * round((v or 0) * BAR) + "·" * (BAR - round((v or 0) * BAR))
+    return env
+
+
+def render(f: dict[str, Any], format: str, figures: dict[str, str] | None = None) -> str:
+    """Render the facts in one of `FORMATS`; figures (name → SVG) are inlined in HTML and linked in Markdown."""
+    if format == "json":
+        return json.dumps(f, indent=2, ensure_ascii=False) + "\n"
+    if format == "csv":
+        out = io.StringIO()
+        rows = csv.DictWriter(out, fieldnames=list(f["metrics"][0]), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(f["metrics"])
+        return out.getvalue()
+    return _templates().get_template(f"report.{format}.j2").render(f=f, figures=figures or {})
+
+
+def card(f: dict[str, Any], sample: str) -> str:
+    """Render the dataset card."""
+    return _templates().get_template("card.md.j2").render(f=f, sample=sample)

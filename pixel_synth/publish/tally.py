@@ -1,0 +1,165 @@
+"""Counts and score columns of a run, taken in one pass over its outcomes; every number of card and report is from here.
+
+Memory does not grow with the text: scores are kept as plain doubles, and diversity is measured on the first
+`DIVERSITY_SAMPLE` accepted conversations (in slot order).
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+from pixel_synth.records import Attempt, Conversation, Outcome
+
+DIVERSITY_SAMPLE = 1000
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’]?\s+")
+_WORD = re.compile(r"[\w'’]+")
+
+
+class Books(NamedTuple):
+    """``planned == accepted + rejected + failed``, in conversations; shortfall in slots."""
+
+    planned: int
+    accepted: int
+    rejected: int
+    failed: int
+    shortfall: int
+
+
+class Diversity(NamedTuple):
+    """How much the conversations differ from each other (all 0–1; ``None`` without any conversation)."""
+
+    sample: int
+    client_unique: float | None
+    therapist_unique: float | None
+    distinct_2: float | None
+    commonest_share: float | None
+    commonest: str
+
+
+class Tally:
+    """Accumulates outcomes."""
+
+    def __init__(self) -> None:
+        self.books = Books(0, 0, 0, 0, 0)
+        self.scores: dict[str, dict[str, array[float]]] = {
+            "accepted": defaultdict(lambda: array("d")),
+            "rejected": defaultdict(lambda: array("d")),
+        }
+        self.parts: dict[str, array[float]] = defaultdict(lambda: array("d"))
+        self.unscored: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.labels: dict[str, Counter[str]] = defaultdict(Counter)
+        self.planned_labels: dict[str, Counter[str]] = defaultdict(Counter)
+        self.cells: Counter[tuple[str, str]] = Counter()
+        self.short: Counter[tuple[str, ...]] = Counter()
+        self.knowledge: Counter[str] = Counter()
+        self.acts: Counter[str] = Counter()
+        self.turn_counts: Counter[int] = Counter()
+        self.words = {"user": 0, "assistant": 0}
+        self._turns: dict[str, Counter[int]] = {"user": Counter(), "assistant": Counter()}
+        self._bigrams: set[int] = set()
+        self._n_bigrams = 0
+        self._sentences: Counter[str] = Counter()
+        self._sampled = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in all attempts of a slot."""
+        b = self.books
+        kinds = Counter(a.status for a in outcome.attempts)
+        self.books = Books(
+            b.planned + len(outcome.attempts),
+            b.accepted + kinds["accepted"],
+            b.rejected + kinds["rejected"],
+            b.failed + kinds["failed"],
+            b.shortfall + (not outcome.accepted),
+        )
+        if not outcome.accepted:
+            self.short[outcome.attempts[-1].blueprint.cell] += 1
+        for attempt in outcome.attempts:
+            self._attempt(attempt)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        bp = attempt.blueprint
+        if bp.attempt == 0:
+            for dim in ("topic", "modality", "population", "difficulty", "risk"):
+                self.planned_labels[dim][getattr(bp, dim)] += 1
+        for reason in attempt.reason.split("; ") if attempt.reason else ():
+            self.reasons[re.sub(r":? \d.*$|: .*\d.*$", "", reason)[:80]] += 1
+        conversation = attempt.conversation
+        if conversation is None:
+            return
+        for score in conversation.scores:
+            if score.value is None:
+                self.unscored[score.metric] += 1
+            else:
+                self.scores[attempt.status][score.metric].append(score.value)
+        if attempt.status == "accepted":
+            self._accepted(conversation)
+
+    def _accepted(self, c: Conversation) -> None:
+        for dim, value in c.labels.model_dump().items():
+            if value:
+                self.labels[dim][value] += 1
+        self.cells[c.labels.topic, c.labels.modality] += 1
+        self.knowledge.update(c.provenance.knowledge)
+        self.acts.update(t.act for t, m in zip(c.turns, c.messages, strict=True) if m.role == "assistant")
+        self.turn_counts[len(c.messages)] += 1
+        for score in c.scores:
+            for part in score.parts:
+                if part.value is not None:
+                    self.parts[f"{score.metric}.{part.name}"].append(part.value)
+        for message in c.messages:
+            if message.role in self.words:
+                self.words[message.role] += len(message.content.split())
+        if self._sampled < DIVERSITY_SAMPLE:
+            self._sampled += 1
+            self._sample(c)
+
+    def _sample(self, c: Conversation) -> None:
+        mine: set[str] = set()
+        for message in c.messages:
+            if message.role not in self._turns:
+                continue
+            self._turns[message.role][hash(message.content)] += 1
+            words = [w.lower() for w in _WORD.findall(message.content)]
+            self._bigrams.update(hash(pair) for pair in zip(words, words[1:], strict=False))
+            self._n_bigrams += max(0, len(words) - 1)
+            mine.update(" ".join(_WORD.findall(s.lower())) for s in _SENTENCE.split(message.content))
+        self._sentences.update(sorted(mine - {""}))  # sorted: ties must not depend on hash seeds
+
+    def diversity(self) -> Diversity:
+        """Return the measures over the sample.
+
+        Unique = share of turns whose exact text occurs once; distinct-2 = distinct bigrams over all bigrams (Li et al.
+        2016); commonest = the sentence (lower case, without punctuation) that occurs in most conversations.
+        """
+
+        def unique(role: str) -> float | None:
+            counts = self._turns[role]
+            total = sum(counts.values())
+            return sum(1 for n in counts.values() if n == 1) / total if total else None
+
+        sentence, n = self._sentences.most_common(1)[0] if self._sentences else ("", 0)
+        return Diversity(
+            self._sampled,
+            unique("user"),
+            unique("assistant"),
+            len(self._bigrams) / self._n_bigrams if self._n_bigrams else None,
+            n / self._sampled if self._sampled else None,
+            sentence,
+        )
+
+    def common_sentences(self, most: int = 20) -> list[tuple[str, int]]:
+        """Return the sentences that occur in most conversations of the sample."""
+        return self._sentences.most_common(most)
+
+
+def summary(values: array[float]) -> tuple[float, float] | None:
+    """Return (mean, 10th percentile by the nearest-rank method), or ``None`` when there are no values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return sum(ordered) / len(ordered), ordered[max(0, -(-len(ordered) // 10) - 1)]

@@ -1,0 +1,90 @@
+"""Clinical compliance: a yes/no flow of named safety and scope rules; safety is a gate, not an average.
+
+When the client's current talk shows a risk (`risk.mentions`: passive, active, plan), in the therapist turns from there on:
+
+* ``cl.risk_noticed``: one of the next two turns takes the risk up.
+* ``cl.risk_asked``: the therapist asks directly about suicide, self-harm or harm [Posner et al., 2011; asking does
+  not raise risk: Dazzi et al., 2014].  With a single reply only noticing and resources can be expected.
+* ``cl.resources``: human help is named (crisis line, emergency, doctor, someone who stays); for active thoughts and above.
+* ``cl.collaboration``: a step of safety planning is agreed on [Stanley & Brown, 2012]; for active thoughts and above.
+* ``cl.boundaries``: the therapist does not offer to be the only help, always there [VERA-MH: Belli et al., 2025].
+* ``cl.no_dismissal``: the risk is not played down.
+
+Always: ``cl.no_diagnosis``, ``cl.no_dosage``, ``cl.no_guarantee``, ``cl.no_harm``, ``cl.no_dual``, ``cl.no_secrecy`` (`safety_rules`).
+
+Each rule is a part: 1 kept, 0 broken, ``None`` not applicable.  Value: 1 when every applicable rule is kept; otherwise at
+most 0.85 times the share kept, and at most 0.45 when a risk went unnoticed or unasked, was played down, or harm was encouraged.
+"""
+
+from __future__ import annotations
+
+from pixel_synth.knowledge.load import Knowledge
+from pixel_synth.records import Conversation, Evidence, Score
+from pixel_synth.scorers import risk
+from pixel_synth.scorers.acts import MINIMISE
+from pixel_synth.scorers.phrases import phrases
+from pixel_synth.scorers.safety_rules import RULES, violations
+from pixel_synth.scorers.talk import Turn, hits, read, result, span
+
+_NOTICED = phrases("care.noticed")
+_ASKED = phrases("care.asked")
+_RESOURCES = phrases("care.resources")
+_COLLABORATION = phrases("care.collaboration")
+_ALONE = phrases("care.alone")
+_PLAYED_DOWN = phrases("care.played_down")
+_GRAVE = ("cl.risk_noticed", "cl.risk_asked", "cl.no_dismissal", "cl.no_harm")
+
+
+def _risk_rules(
+    mentions: list[risk.Mention], therapist: tuple[Turn, ...]
+) -> tuple[dict[str, float | None], list[Evidence]]:
+    first = mentions[0].turn.place
+    top = max(m.grade for m in mentions)
+    later = [t for t in therapist if t.place > first]
+    evidence = [span(m.turn, m.start, m.end, f"risk.{m.kind}.{m.grade}") for m in mentions]
+    if not later:
+        return {"cl.risk_noticed": 0.0}, evidence
+    noticed = [e for m in mentions for e in hits(_NOTICED, [t for t in later if t.place > m.turn.place][:2], "cl.risk_noticed")]
+    asked = hits(_ASKED, later, "cl.risk_asked")
+    resources = hits(_RESOURCES, later, "cl.resources")
+    agreed = hits(_COLLABORATION, later, "cl.collaboration")
+    alone = hits(_ALONE, later, "cl.boundaries")
+    near = [t for m in mentions for t in [t for t in later if t.place > m.turn.place][:2]]
+    down = hits(_PLAYED_DOWN, near, "cl.no_dismissal") + hits(MINIMISE, near[:1], "cl.no_dismissal")
+    single = len(therapist) == 1
+    rules: dict[str, float | None] = {
+        "cl.risk_noticed": float(bool(noticed or asked)),
+        "cl.risk_asked": None if single else float(bool(asked)),
+        "cl.resources": float(bool(resources)) if top >= 2 or single else None,
+        "cl.collaboration": float(bool(agreed)) if top >= 2 and not single else None,
+        "cl.boundaries": float(not alone),
+        "cl.no_dismissal": float(not down),
+    }
+    return rules, [*evidence, *noticed, *asked, *resources, *agreed, *alone, *down]
+
+
+def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Score:
+    """Score clinical compliance (0-1); unscored when one side is silent."""
+    talk = read(conversation)
+    if not talk.client or not talk.therapist:
+        return result("clinical_compliance", None, {}, reason="needs a turn of each speaker")
+    found = risk.mentions(talk)
+    current = [m for m in found if not m.history]
+    parts: dict[str, float | None] = dict.fromkeys(
+        ("cl.risk_noticed", "cl.risk_asked", "cl.resources", "cl.collaboration", "cl.boundaries", "cl.no_dismissal")
+    )
+    evidence: list[Evidence] = []
+    if current:
+        rules, evidence = _risk_rules(current, talk.therapist)
+        parts.update(rules)
+    broken = violations(talk)
+    for rule in RULES:
+        parts[rule] = float(all(e.label != rule for e in broken))
+    evidence += broken
+    applicable = [v for v in parts.values() if v is not None]
+    kept = sum(applicable) / len(applicable)
+    failed = [name for name, v in parts.items() if v == 0.0]
+    value = 1.0 if not failed else 0.85 * kept
+    if any(rule in failed for rule in _GRAVE):
+        value = min(value, 0.45)
+    return result("clinical_compliance", value, parts, evidence, f"broken: {', '.join(failed)}" if failed else "")

@@ -1,0 +1,126 @@
+"""A conversation read once for all scorers: turns with sentences, words and stems, and evidence spans.
+
+``user`` is the client, ``assistant`` the therapist; system messages are left out, message indices are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from pixel_synth.records import Conversation, Evidence, Message, Part, Score
+from pixel_synth.scorers import lexicon
+from pixel_synth.scorers.text import Span, content, fold, sentences, words
+
+Who = Literal["client", "therapist"]
+
+
+class Turn(NamedTuple):
+    """One message with what the scorers need of it; ``text`` is folded and as long as ``raw``."""
+
+    place: int
+    who: Who
+    raw: str
+    text: str
+    sentences: tuple[Span, ...]
+    words: tuple[str, ...]
+    stems: frozenset[str]
+    tags: tuple[frozenset[str], ...]
+
+    def tally(self, tag: str) -> int:
+        """Return how many words carry a lexicon tag."""
+        return sum(tag in t for t in self.tags)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The semantic fields that the turn touches."""
+        return frozenset(tag for tags in self.tags for tag in tags if tag.startswith("field."))
+
+
+class Talk(NamedTuple):
+    """All turns of a conversation and each speaker's."""
+
+    turns: tuple[Turn, ...]
+    client: tuple[Turn, ...]
+    therapist: tuple[Turn, ...]
+
+    def before(self, turn: Turn, who: Who) -> Turn | None:
+        """Return the nearest earlier turn of a speaker."""
+        return next((t for t in reversed(self.turns) if t.place < turn.place and t.who == who), None)
+
+    def after(self, turn: Turn, who: Who) -> tuple[Turn, ...]:
+        """Return the later turns of a speaker."""
+        return tuple(t for t in self.turns if t.place > turn.place and t.who == who)
+
+
+@lru_cache(maxsize=64)
+def _read(messages: tuple[Message, ...]) -> Talk:
+    turns = []
+    for i, message in enumerate(messages):
+        if message.role == "system":
+            continue
+        text = fold(message.content)
+        tokens = tuple(words(text))
+        turns.append(
+            Turn(
+                i,
+                "client" if message.role == "user" else "therapist",
+                message.content,
+                text,
+                sentences(text),
+                tokens,
+                frozenset(content(text)),
+                tuple(lexicon.tags(w) for w in tokens),
+            )
+        )
+    return Talk(
+        tuple(turns), tuple(t for t in turns if t.who == "client"), tuple(t for t in turns if t.who == "therapist")
+    )
+
+
+def read(conversation: Conversation) -> Talk:
+    """Return the conversation's turns; the last few conversations are remembered."""
+    return _read(conversation.messages)
+
+
+def span(turn: Turn, start: int, end: int, label: str) -> Evidence:
+    """Return the evidence span of a turn."""
+    return Evidence(turn=turn.place, start=start, end=end, quote=turn.raw[start:end], label=label)
+
+
+def hits(pattern: re.Pattern[str], turns: Iterable[Turn], label: str) -> list[Evidence]:
+    """Return every match of a pattern (written for folded text) as evidence."""
+    return [span(t, m.start(), m.end(), label) for t in turns for m in pattern.finditer(t.text)]
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are not ``None``, or ``None`` when there are none."""
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def weighted(parts: dict[str, float | None], weights: dict[str, float]) -> float | None:
+    """Return the weighted mean of the scored parts, their weights rescaled to one."""
+    known = {k: v for k, v in parts.items() if v is not None and weights.get(k, 0.0) > 0}
+    total = sum(weights[k] for k in known)
+    return sum(weights[k] * v for k, v in known.items()) / total if total else None
+
+
+def result(
+    metric: str,
+    value: float | None,
+    parts: dict[str, float | None],
+    evidence: Iterable[Evidence] = (),
+    reason: str = "",
+) -> Score:
+    """Build a score with four-digit values, evidence sorted by place and without repeats."""
+    unique = sorted(set(evidence), key=lambda e: (e.turn, e.start, e.end, e.label))
+    return Score(
+        metric=metric,
+        value=None if value is None else round(min(1.0, max(0.0, value)), 4),
+        reason=reason,
+        parts=tuple(Part(name=k, value=None if v is None else round(v, 4)) for k, v in parts.items()),
+        evidence=tuple(unique),
+    )

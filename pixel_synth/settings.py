@@ -1,0 +1,107 @@
+"""One flat, frozen settings model: ``pixel.toml`` < environment ``PIXEL_*`` < flags.
+
+``fingerprint`` covers what decides the content of a dataset (not run-time knobs such as the number of workers), so
+that a run directory can refuse to be resumed under other settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from pixel_synth.errors import UsageError
+from pixel_synth.records import Category, Difficulty, Risk
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+RUNTIME_KEYS = frozenset({"workers", "window", "out", "accept"})
+
+
+class Settings(BaseSettings):
+    """Everything a user can set, with its default."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="PIXEL_", env_nested_delimiter="__", toml_file="pixel.toml"
+    )
+
+    accept: int = Field(default=20, ge=1, description="accepted conversations wanted")
+    seed: int = Field(default=7, ge=0, description="seed of the plan")
+    engine: Literal["composer"] = Field(default="composer", description="what puts blueprints into words")
+    model: str = Field(default="", description="model name, for engines that have one")
+    base_url: str = Field(default="", description="address of an OpenAI-compatible server")
+    out: Path = Field(default=Path("runs"), description="folder in which run directories are made")
+    max_attempts: int = Field(default=4, ge=1, le=50, description="plans tried per slot before it counts as a shortfall")
+    workers: int = Field(default=0, ge=0, description="processes of the generating step; 0 = one per core, at most 8")
+    window: int = Field(default=64, ge=1, description="conversations in flight in one process")
+    topics: tuple[str, ...] = Field(default=(), description="only these disorders; empty = all")
+    modalities: tuple[str, ...] = Field(default=(), description="only these modalities; empty = all")
+    populations: tuple[str, ...] = Field(default=(), description="only these populations; empty = all")
+    risks: tuple[Risk, ...] = Field(default=(), description="only these risk levels; empty = all")
+    topic_shares: dict[str, float] = Field(default_factory=dict, description="target shares; topics left out share the rest")
+    difficulty_shares: dict[Difficulty, Share] = {"basic": 0.34, "intermediate": 0.4, "advanced": 0.26}
+    risk_shares: dict[Risk, Share] = {"none": 0.7, "low": 0.14, "moderate": 0.1, "high": 0.06}
+    thresholds: dict[str, Share] = {
+        "overall": 0.80,
+        "therapeutic_accuracy": 0.85,
+        "emotional_authenticity": 0.80,
+        "coherence": 0.90,
+        "personality_consistency": 0.85,
+        "clinical_compliance": 0.90,
+    }
+    weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
+        default_factory=dict, description="weights of metrics in the overall score; empty = equal"
+    )
+    ratios: dict[Category, Share] = {
+        "psychology": 0.30,
+        "voice": 0.25,
+        "mental_health": 0.20,
+        "reasoning": 0.15,
+        "personality": 0.10,
+    }
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Settings:
+        for key in ("ratios", "difficulty_shares", "risk_shares"):
+            total = sum(getattr(self, key).values())
+            if abs(total - 1.0) > 1e-6:
+                raise ValueError(f"{key} must sum to 1, they sum to {total:.4f}")
+        if sum(self.topic_shares.values()) > 1.0 + 1e-6:
+            raise ValueError("topic_shares sum to more than 1")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, then ``pixel.toml`` in the working directory."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    def fingerprint(self) -> str:
+        """Return a hash of the settings that decide content."""
+        data = self.model_dump(mode="json", exclude=set(RUNTIME_KEYS))
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Build the settings from ``pixel.toml``, the environment and flags (``None`` = flag not given).
+
+    Raises:
+        UsageError: Naming each wrong key and what is wrong with it.
+    """
+    try:
+        return Settings(**{key: value for key, value in flags.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"pixel.toml: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise UsageError("unusable settings\n" + "\n".join(f"  {line}" for line in lines), hint="pixel-synth config show") from error
