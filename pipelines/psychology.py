@@ -1,10 +1,10 @@
 """Knowledge → plan → generate → score → gate → export: psychology conversations, in one script.
 
-    python pipelines/psychology.py                      20 accepted conversations, no GPU, model or server needed
-    python pipelines/psychology.py -n 1000 --seed 11    a larger run with another plan
-    python pipelines/psychology.py --dry-run            what would be planned, and what it would cost
-    python pipelines/psychology.py --preview 2          two conversations on the screen, nothing written
-    python pipelines/psychology.py --resume runs/psychology-001
+python pipelines/psychology.py                      20 accepted conversations, no GPU, model or server needed
+python pipelines/psychology.py -n 1000 --seed 11    a larger run with another plan
+python pipelines/psychology.py --dry-run            what would be planned, and what it would cost
+python pipelines/psychology.py --preview 2          two conversations on the screen, nothing written
+python pipelines/psychology.py --resume runs/psychology-001
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    knowledge = commands.add_parser("knowledge", help="the knowledge packs: list, show, check").add_subparsers(required=True, metavar="ACTION")
+    knowledge = commands.add_parser("knowledge", help="the knowledge packs: list, show, check").add_subparsers(
+        required=True, metavar="ACTION"
+    )
     listing = add("list", knowledge_list, "list entries, of one kind or all", knowledge)
     listing.add_argument("kind", nargs="?", help="disorder, modality, population, attachment, defense, …, or a folder such as pdm2")
     add("show", knowledge_show, "print one entry as YAML", knowledge).add_argument("id", help="an entry's id, e.g. panic_disorder")
@@ -70,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
 
     filter_ = add("filter", filter_file, "score and gate a JSONL file into kept and dropped")
     filter_.add_argument("path", type=Path, metavar="FILE")
-    filter_.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl")
+    filter_.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl"
+    )
     return p
 
 
@@ -193,7 +197,7 @@ def show_run(args: argparse.Namespace) -> int:
     found = [c for c in conversations(path) if not args.id or c.id.startswith(args.id)]
     if not found:
         raise RunError(f"no conversation {args.id or ''} in {path}")
-    for c in found[: args.k] if args.id else random.sample(found, min(args.k, len(found))):  # noqa: S311
+    for c in found[: args.k] if args.id else random.sample(found, min(args.k, len(found))):
         if args.json:
             print(c.model_dump_json(indent=2))
             continue

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ Seq = tuple[Node, ...]
 _TOKEN = re.compile(r"[\[\]|]|\{[A-Za-z_][A-Za-z0-9_.]*\}|[^\[\]|{}]+|[{}]")
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(text: str) -> Seq:
     """Parse a talk line into a tree.
 
@@ -70,22 +70,22 @@ def parse(text: str) -> Seq:
         GrammarError: On unbalanced brackets or a malformed slot, quoting the line.
     """
     stack: list[list[list[Node]]] = [[[]]]
-    for token in _TOKEN.findall(text):
-        if token == "[":
+    for piece in _TOKEN.findall(text):
+        if piece == "[":
             stack.append([[]])
-        elif token == "]":
+        elif piece == "]":
             if len(stack) == 1:
                 raise GrammarError(f"']' without '[' in: {text!r}")
             options = stack.pop()
             stack[-1][-1].append(Choice(tuple(tuple(o) for o in options)))
-        elif token == "|" and len(stack) > 1:
+        elif piece == "|" and len(stack) > 1:
             stack[-1].append([])
-        elif token in "|{}":
-            raise GrammarError(f"stray {token!r} in: {text!r}", hint="slots are {name}, choices are [a|b]")
-        elif token.startswith("{"):
-            stack[-1][-1].append(Slot(token[1:-1]))
+        elif piece in "|{}":
+            raise GrammarError(f"stray {piece!r} in: {text!r}", hint="slots are {name}, choices are [a|b]")
+        elif piece.startswith("{"):
+            stack[-1][-1].append(Slot(piece[1:-1]))
         else:
-            stack[-1][-1].append(token)
+            stack[-1][-1].append(piece)
     if len(stack) != 1:
         raise GrammarError(f"'[' is never closed in: {text!r}")
     return tuple(stack[0][0])
@@ -144,7 +144,7 @@ def variants(text: str, limit: int = 512) -> list[str]:
     return walk(parse(text))
 
 
-@lru_cache(maxsize=None)
+@cache
 def cue_pattern(cue: str) -> re.Pattern[str]:
     """Compile a cue: words match whole and case-blind, ``*`` ends a stem, ``..`` allows up to four words between.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from pixel_synth.errors import PromptError
 from pixel_synth.records import PromptRef
 
-_ENV = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
+_ENV = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 _SECTION = re.compile(r"^## (system|user)[ \t]*$", re.MULTILINE)
 
 
@@ -57,7 +57,7 @@ def prompts_dir() -> Path:
     return checkout if checkout.is_dir() else package / "_data" / "prompts"
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_prompt(name: str, folder: Path | None = None) -> Prompt:
     """Read and check one prompt file.
 

@@ -25,9 +25,7 @@ RUNTIME_KEYS = frozenset({"workers", "window", "out", "accept"})
 class Settings(BaseSettings):
     """Everything a user can set, with its default."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="PIXEL_", env_nested_delimiter="__", toml_file="pixel.toml"
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="PIXEL_", env_nested_delimiter="__", toml_file="pixel.toml")
 
     accept: int = Field(default=20, ge=1, description="accepted conversations wanted")
     seed: int = Field(default=7, ge=0, description="seed of the plan")

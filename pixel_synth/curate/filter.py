@@ -37,7 +37,9 @@ def score_jsonl(path: Path, metric: str | None, output: Path | None) -> int:
         if out:
             out.write(row.record.model_copy(update={"scores": scores}).line() + "\n")
         chosen = [s for s in scores if metric in (None, s.metric)]
-        print(row.record.id, "  ".join(f"{s.metric} {'unscored (' + s.reason + ')' if s.value is None else f'{s.value:.3f}'}" for s in chosen))
+        print(
+            row.record.id, "  ".join(f"{s.metric} {'unscored (' + s.reason + ')' if s.value is None else f'{s.value:.3f}'}" for s in chosen)
+        )
         if metric:
             for part in chosen[0].parts:
                 print(f"    {part.name:<24} {'n/a' if part.value is None else f'{part.value:.3f}'}")
@@ -57,7 +59,10 @@ def filter_jsonl(path: Path, folder: Path) -> int:
     files = {name: (folder / f"{name}.jsonl").open("w", encoding="utf-8") for name in counts}
     for row in read(path):
         if row.record is None:
-            name, line = "rejects", json.dumps({"file": str(path), "line": row.line, "error": row.error, "text": row.text}, ensure_ascii=False)
+            name, line = (
+                "rejects",
+                json.dumps({"file": str(path), "line": row.line, "error": row.error, "text": row.text}, ensure_ascii=False),
+            )
         else:
             scores = rescore(row.record, base, settings.weights)
             limits = {k: v for k, v in settings.thresholds.items() if row.record.blueprint or k != "personality_consistency"}

@@ -93,6 +93,8 @@ def notation(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
             continue
         if unknown:
             yield key, f"unknown slot {', '.join(sorted(unknown))} (known: {', '.join(SLOTS)})"
+        if re.search(r"\{I\}['’]?\s*(?:am|was|'m|m)\b", line):
+            yield key, f"{{I}} before am/was is wrong for one speaker: {line!r}"
         for text in variants(line, 24):
             if field == "ask" and not text.rstrip("\"'”").endswith("?"):
                 yield key, f"a question must end in '?': {text!r}"

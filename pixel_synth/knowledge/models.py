@@ -6,6 +6,7 @@ words; facts, codes, counts and cut-offs carry the key of a source listed at the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -104,7 +105,11 @@ class Criterion(Part):
 
 
 class CountRule(Part):
-    """``at_least`` of the listed criteria must be met, among them one of ``any_of`` when given."""
+    """``at_least`` of the listed criteria must be met, among them one of ``any_of`` when given.
+
+    ``of`` may name other rules of the disorder as well ("5 of the first nine or 5 of the second nine" is a rule over two
+    rules); a rule that is named by another one only counts through it.
+    """
 
     id: Id
     of: tuple[Id, ...] = Field(min_length=1)
@@ -173,6 +178,7 @@ class Disorder(Entry):
     min_duration_days: int = Field(ge=0, description="0 where the manual sets none")
     max_duration_days: int | None = Field(default=None, description="upper bound, e.g. 30 for acute stress disorder")
     min_age: int = Field(default=0, ge=0)
+    max_onset_age: int | None = Field(default=None, description="symptoms must have been there before this age")
     onset: str = ""
     prevalence: tuple[Prevalence, ...] = ()
     differentials: tuple[Differential, ...] = Field(min_length=1)
@@ -189,7 +195,7 @@ class Disorder(Entry):
         if len(known) != len(self.criteria):
             raise ValueError("criterion ids repeat")
         for rule in self.rules:
-            if missing := set(rule.of) - known:
+            if missing := set(rule.of) - known - {r.id for r in self.rules if r.id != rule.id}:
                 raise ValueError(f"rule {rule.id} names unknown criteria: {', '.join(sorted(missing))}")
         low, high = self.duration_range_days
         if low < self.min_duration_days or high < low:
@@ -197,6 +203,22 @@ class Disorder(Entry):
         if self.max_duration_days is not None and high > self.max_duration_days:
             raise ValueError("duration_range_days goes beyond max_duration_days")
         return self
+
+    @property
+    def top_rules(self) -> tuple[CountRule, ...]:
+        """The rules that must all hold: those that no other rule names."""
+        named = {id for rule in self.rules for id in rule.of}
+        return tuple(r for r in self.rules if r.id not in named)
+
+    def holds(self, rule: CountRule, found: Collection[str]) -> bool:
+        """Whether a set of criterion ids satisfies a rule."""
+        rules = {r.id: r for r in self.rules}
+        met = [id for id in rule.of if (self.holds(rules[id], found) if id in rules else id in found)]
+        return len(met) >= rule.at_least and (not rule.any_of or any(id in met for id in rule.any_of))
+
+    def meets(self, found: Collection[str]) -> bool:
+        """Whether a set of criterion ids satisfies every rule of the disorder."""
+        return all(self.holds(rule, found) for rule in self.top_rules)
 
     def criterion(self, id: str) -> Criterion:
         """Return the criterion with this id (KeyError when there is none)."""

@@ -51,9 +51,7 @@ class PixelLLM(AsyncLLM):  # type: ignore[misc]
             raise EngineError("the engine is not loaded", hint="call load() first")
         return await ask(call, self._engine, self._ledger, self.model_name)
 
-    async def agenerate(  # type: ignore[override]
-        self, input: Any, num_generations: int = 1, brief: Brief | None = None, **sampling: Any
-    ) -> dict[str, Any]:
+    async def agenerate(self, input: Any, num_generations: int = 1, brief: Brief | None = None, **sampling: Any) -> dict[str, Any]:
         """Answer plain chat messages in distilabel's form.
 
         Raises:

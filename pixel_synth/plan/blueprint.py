@@ -13,9 +13,10 @@ from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import (
     Attachment,
-    Criterion,
+    CountRule,
     CrisisProtocol,
     CrisisStep,
+    Criterion,
     Defense,
     Disorder,
     EthicsRule,
@@ -48,6 +49,10 @@ def number(n: int) -> str:
 
 def duration(draw: Draw, topic: Disorder, age: int) -> tuple[int, str, tuple[str, ...]]:
     """Draw a duration within the disorder's bounds (log-uniform): (days, how it is said, its cues)."""
+    if topic.max_onset_age is not None:
+        years = max(1, age - draw.between(5, topic.max_onset_age - 1))
+        said = f"{number(years)} year{'s' if years > 1 else ''}"
+        return years * 365, said, tuple(dict.fromkeys((said, f"{years} year{'s' if years > 1 else ''}")))
     low, high = topic.duration_range_days
     high = max(low, min(high, (age - 6) * 365))
     days = exp(log(max(low, 1)) + (log(max(high, 1)) - log(max(low, 1))) * draw.below(1000) / 999)
@@ -77,19 +82,28 @@ def meet(draw: Draw, topic: Disorder, cell: Cell, severity: Severity) -> list[st
     def allowed(id: str) -> bool:
         return cell.risk != "none" or not _ABOUT_DEATH.search(topic.criterion(id).text)
 
-    for rule in topic.rules:
-        pool = [i for i in draw.shuffled(rule.of) if allowed(i)] or list(rule.of)
+    rules = {r.id: r for r in topic.rules}
+
+    def satisfy(rule: CountRule) -> None:
+        nonlocal extra
+        pool = [i for i in draw.shuffled(rule.of) if i in rules or allowed(i)] or list(rule.of)
         first = [i for i in pool if i in rule.any_of][:1]
         wanted = rule.at_least
-        if len(rule.of) > rule.at_least and extra:
-            wanted, extra = min(len(pool), rule.at_least + extra), 0
-        have = [i for i in met if i in rule.of]
+        if wanted < len(rule.of) and extra and not any(i in rules for i in rule.of):
+            wanted, extra = min(len(pool), wanted + extra), 0
+        have = [i for i in rule.of if i in met]
         for id in (*first, *pool):
-            if len(have) >= wanted and not (first and first[0] not in have):
+            if len(have) >= wanted and (not first or first[0] in have):
                 break
             if id not in have:
                 have.append(id)
-                met.append(id)
+                if id in rules:
+                    satisfy(rules[id])
+                else:
+                    met.append(id)
+
+    for rule in topic.top_rules:
+        satisfy(rule)
     order = [c.id for c in topic.criteria]
     return sorted(dict.fromkeys(met), key=order.index)
 
@@ -112,7 +126,7 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     n_defenses = {"basic": 1, "intermediate": 1, "advanced": 2}[cell.difficulty]
     persona = Persona(
         name=draw.pick(NAMES[pronouns]),
-        pronouns=pronouns,  # type: ignore[arg-type]
+        pronouns=pronouns,
         age=age,
         occupation=job.id,
         person=person.id,
@@ -131,9 +145,7 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     steps = steps_for(protocol, cell.risk) if protocol else []
     heard = heard[: {"none": 9, "low": 6, "moderate": 4, "high": 2}[cell.risk]]
     moves, turns = _session(Draw(seed, slot, attempt, "session"), cell, modality, len(heard), len(steps[1:]))
-    facts = [
-        Fact(id=f"{topic.id}.{c}", kind="criterion", text=topic.criterion(c).text, cues=topic.criterion(c).cues) for c in heard
-    ]
+    facts = [Fact(id=f"{topic.id}.{c.id}", kind="criterion", text=c.text, cues=_cues(c, event)) for c in map(topic.criterion, heard)]
     facts.append(Fact(id="duration", kind="duration", text=f"for {said}", cues=duration_cues))
     facts.append(Fact(id=event.id, kind="event", text=event.name, cues=event.cues))
     facts.append(Fact(id=job.id, kind="occupation", text=job.name, cues=job.cues))
@@ -141,9 +153,7 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     if protocol:
         show = next(s for s in protocol.show if s.level == cell.risk)
         facts.append(Fact(id=f"{protocol.id}.{show.level}", kind="risk", text=show.text, cues=show.cues))
-        facts += [
-            Fact(id=f"{protocol.id}.{s.id}", kind="safety", text=s.name, cues=s.cues, speaker="therapist") for s in steps
-        ]
+        facts += [Fact(id=f"{protocol.id}.{s.id}", kind="safety", text=s.name, cues=s.cues, speaker="therapist") for s in steps]
     knows = [f"disorder:{topic.id}", f"modality:{modality.id}", f"population:{population.id}", f"life_event:{event.id}",
              f"occupation:{job.id}", f"person:{person.id}", f"profile:{profile.id}", f"attachment:{persona.attachment}",
              *(f"defense:{d}" for d in persona.defenses), *([f"crisis_protocol:{protocol.id}"] if protocol else [])]  # fmt: skip
@@ -170,6 +180,11 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
         must_not=tuple(r.id for r in knowledge.all(EthicsRule).values() if r.weight in ("safety", "scope", "honesty")),
         knowledge=tuple(knows),
     )
+
+
+def _cues(criterion: Criterion, event: LifeEvent) -> tuple[str, ...]:
+    """Return a criterion's cues; what a client was exposed to is the event itself, so its cues count as well."""
+    return criterion.cues + event.cues if criterion.kind == "exposure" else criterion.cues
 
 
 def _life(draw: Draw, knowledge: Knowledge, topic: Disorder, population: Population) -> tuple[LifeEvent, Occupation, tuple[int, int]]:

@@ -43,7 +43,7 @@ class Space(NamedTuple):
 
     targets: dict[str, dict[str, float]]
     exclusions: tuple[Exclusion, ...]
-    risks_of: dict[str, tuple[str, ...]]
+    risks_of: dict[str, tuple[Risk, ...]]
 
 
 def span(*ranges: tuple[int, int]) -> tuple[int, int] | None:

@@ -36,7 +36,8 @@ MINIMISE = phrases("act.minimise")
 SELF = phrases("act.self")
 STOCK = phrases("act.stock")
 _REPORTED = re.compile(  # "you tell yourself you should cope": the client's advice to themselves, heard and given back
-    r"\b(?:you (?:say|said|tell|told|feel|felt|think)|as if|as though|like you|(?:part of|telling|tells|told) you|that you (?:have|need|must|should))\b"
+    r"\b(?:you (?:say|said|tell|told|feel|felt|think)|as if|as though|like you|(?:part of|telling|tells|told) you"
+    r"|that you (?:have|need|must|should))\b"
 )
 _GENERIC = phrases("act.generic")
 _YOU = re.compile(r"\b(?:you|your|you're|you've|you'd|yourself)\b")

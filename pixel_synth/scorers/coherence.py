@@ -9,16 +9,17 @@ Parts:
 * ``order``: where the conversation's own local cohesion lies among 60 permutations of its turns within each role
   (the order test of Barzilay & Lapata, 2008), as mapped difference from the permutations' mean in their standard
   deviations: 0 below the mean, 1 from 1.5 SD above it.  Seeded from the text.  Needs six turns.
-* ``taken_up``: share of therapist turns that take up something of the client's last turn (stem or field), with
-  the client's next turn counting the other way round at half weight.
+* ``taken_up``: how far therapist turns take up the client's last turn (rare stems, fields).
 * ``answered``: share of questions that the next turn answers compatibly (polarity, number/time, or content).
 * ``continuity``: share of substantial turns with an entity (content stem) that occurs in the four turns before
   [entity grid; Barzilay & Lapata, 2008].
 * ``sequence``: 1 minus the share of greetings after the first third and farewells before the last third; ``None``
   when there are none.
 
-Range 0-1.  For a question and its answer (fewer than six turns) there is no order test; the value rests on how much of
-the answer takes up the question.
+Range 0-1.  With fewer than six turns (a question and its answer) there is no order test and the value is ``topic``: the cosine
+of both speakers' stems, weighted by rarity (`lexicon.rarity`).  On 403 counsel-chat questions that played no part in the
+rarities it tells the true answer from one to a question on another topic with AUC 0.88; answers that share no word with the
+question are missed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Therapist, after EPITOME (Sharma, Miner, Atkins & Althoff, 2020), each turn at 0, 1 or 2 per mechanism:
 
 * ``emotional_reaction``: warmth or concern that is expressed (2 when it names what is hard or felt, 1 when general).
-* ``interpretation``: an inferred feeling or experience is put into words (2 complex reflection, 1 simple).
+  A reflection that names a feeling counts 1.
+* ``interpretation``: an inferred feeling or experience is put into words (2 complex reflection, 1 simple or "I understand").
 * ``exploration``: an open question (2 when it takes up the client's words or asks for feelings, else 1).
 
 Each part is the session's mean level against what an attuned session reaches (`TARGETS`).

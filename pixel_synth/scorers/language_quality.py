@@ -24,18 +24,41 @@ from pixel_synth.scorers.text import ramp
 MIN_WORDS = 20
 # Weight of one find: rubble that no person writes weighs 3, a slip that people make as well weighs 1 or less.
 GARBLE: dict[str, tuple[float, re.Pattern[str]]] = {
-    "slot": (3.0, re.compile(r"\{\w*[^{}]{0,40}\}|\{\{|\}\}|\[[^\[\]]{0,60}\|[^\[\]]{0,60}\]|<\|[^|]{0,40}\|>|<[a-z/_]{2,20}>|"
-                             r"\[/?INST\]|%\(?[sd]\b|\$\{|\[(?:insert|name|client|your)[^\]]{0,30}\]|\bTODO\b|\blorem ipsum\b", re.IGNORECASE)),
+    "slot": (
+        3.0,
+        re.compile(
+            r"\{\w*[^{}]{0,40}\}|\{\{|\}\}|\[[^\[\]]{0,60}\|[^\[\]]{0,60}\]|<\|[^|]{0,40}\|>|<[a-z/_]{2,20}>|\[/?INST\]"
+            r"|%\(?[sd]\b|\$\{|\[(?:insert|name|client|your)[^\]]{0,30}\]|\bTODO\b|\blorem ipsum\b",
+            re.IGNORECASE,
+        ),
+    ),
     "null": (3.0, re.compile(r"(?<![\w'])(?:None(?=[ .,!?]*$|[.,]| None)|NaN|null|undefined|\\n|\\u[0-9a-f]{4})(?!\w)")),
-    "role": (3.0, re.compile(r"(?:^|\n)\s*(?:user|assistant|system|human|client|therapist|patient|counselor)\s*:", re.IGNORECASE)),
+    "role": (
+        3.0,
+        re.compile(r"(?:^|\n)\s*(?:user|assistant|system|human|client|therapist|patient|counselor)\s*:", re.IGNORECASE),
+    ),
     "mojibake": (3.0, re.compile(r"Ã[\x80-\xbf©¨¢ª«®¯³¶¼¤]|â€|Â[\xa0£°´»]|ï»¿|\ufffd|ðŸ")),
-    "doubled": (1.0, re.compile(r"(?<![\w'-])(?!(?:that|had|very|really|so|no|ha|bye|now|there|yeah|much|more|never|long|far|is|was|it|do|you|in"
-                                r"|on|well|okay|ok|hey|again|mm|way|years|hush|fine|too|blah|i|i'm)\b)([a-z]+) \1(?![\w'-])", re.IGNORECASE)),
-    "article": (1.0, re.compile(r"(?<![\w'.&-])(?:a (?=(?!eu|one|once|uni|use|usu|ut(?:i|e|o)|ubiq|ur(?:i|a)|ew|u\b|ufo|ou(?:i|j))[aeiou]\w{2})(?!a\b)|"
-                                r"an (?=(?!hour|honest|honou?r|heir|[aeiou]|[fhlmnrsx]\b|[A-Z]|x-|m\w*\d|8|11|18)\w{2}))")),
-    "spacing": (0.3, re.compile(r" [,.;?!](?:\s|$)|[a-z][,;!?][a-z]|[a-z]{3}\.[A-Z][a-z]| {3,}|,,|\.,|,\.|\?\.|;;")),
+    "doubled": (
+        1.0,
+        re.compile(
+            r"(?<![\w'-])(?!(?:that|had|very|really|so|no|ha|bye|now|there|yeah|much|more|never|long|far|is|was|it|do|you|in|on|well"
+            r"|okay|ok|hey|again|mm|way|years|hush|fine|too|blah|i|i'm)\b)([a-z]+) \1(?![\w'-])",
+            re.IGNORECASE,
+        ),
+    ),
+    "article": (
+        1.0,
+        re.compile(
+            r"(?<![\w'.&-])(?:a (?=(?!eu|one|once|uni|use|usu|ut[ieo]|ubiq|ur[ia]|ew|u\b|ufo|ou[ij])[aeiou]\w{2})(?!a\b)"
+            r"|an (?=(?!hour|honest|honou?r|heir|[aeiou]|[fhlmnrsx]\b|[A-Z]|x-|m\w*\d|8|11|18)\w{2}))"
+        ),
+    ),
+    "spacing": (
+        0.3,
+        re.compile(r" [,.;?!](?:\s|$)|[a-z][,;!?][a-z]|[a-z]{3}\.[A-Z][a-z]| {3,}|,,|\.,|,\.|\?\.|;;"),
+    ),
     "start": (0.5, re.compile(r"(?:^|(?<=[a-z][.!?] ))(?!i(?:Phone|Pad)|e\.g|i\.e)[a-z](?=[a-z' ])")),
-}  # fmt: skip
+}
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|a\.m|p\.m|approx)\. $", re.IGNORECASE)
 _CLOSED = re.compile(r"[.!?…—–\-:;)\]\"'”’*~]\s*$|\.\.\.\s*$")
 

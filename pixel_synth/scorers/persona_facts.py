@@ -26,7 +26,7 @@ _NO_CHILDREN = phrases("fact.no_children")
 _CHILD = re.compile(r"\bmy (?:(?:little|older|younger|oldest|youngest|\w+) )?(?:son|daughter|sons|daughters|kids|children|toddler|baby)\b")
 _CHILDREN = re.compile(rf"\b(?:my|our|have|with|got) ({_NUMBER}) (?:\w+ )?(?:kids|children)\b")
 _SINCE = re.compile(r"\b(?:started|began|been like this|going on|it's been|been feeling|felt like this)\b")
-_NAME = re.compile(r"\b(?:my name is|my name's|call me) ([A-Z][a-z]+)")
+_NAME = re.compile(r"\b(?:[Mm]y name is|[Mm]y name's|[Cc]all me) ([A-Z][a-z]+)")
 _JOB = re.compile(
     r"\b(?:i'm|i am|i work as|i've been|i was) (?:(?:just|only|still|currently|also) )?an? ((?:[a-z]+[- ]){0,2}?)([a-z]+)\b"
     r"(?! (?:by training|once|before|back then))"
@@ -83,7 +83,7 @@ def _against_each_other(talk: Talk) -> list[FactCheck]:
     def first(pattern: re.Pattern[str]) -> Evidence | None:
         for t in talk.client:
             for m in pattern.finditer(t.text):
-                if not negated(t.text, m.start()) and not re.search(r"\b(?:ex|late|former)\b", m[0]):
+                if not re.search(r"\b(?:ex|late|former|not)\b", m[0]):
                     return span(t, m.start(), m.end(), "contradicts")
         return None
 

@@ -36,9 +36,10 @@ TOLERANCE = 0.25
 # words and more in counsel-chat (Bertagnolli, 2020; MIT).
 NORMS: dict[str, tuple[float, float]] = {
     "sad": (0.0080, 0.0067), "fear": (0.0050, 0.0050), "anger": (0.0042, 0.0057), "shame": (0.0013, 0.0024),
-    "positive": (0.0100, 0.0058), "self": (0.1161, 0.0337), "social": (0.0157, 0.0091), "swear": (0.0001, 0.0005), "polite": (0.0006, 0.0011), "insight": (0.0157, 0.0040),
-    "imaginative": (0.0018, 0.0030), "conventional": (0.0006, 0.0026), "orderly": (0.0039, 0.0032), "careless": (0.0051, 0.0022),
-    "withdrawn": (0.0011, 0.0028), "lively": (0.0052, 0.0033), "warm": (0.0149, 0.0072),
+    "positive": (0.0100, 0.0058), "self": (0.1161, 0.0337), "social": (0.0157, 0.0091), "swear": (0.0001, 0.0005),
+    "polite": (0.0006, 0.0011), "insight": (0.0157, 0.0040), "imaginative": (0.0018, 0.0030), "conventional": (0.0006, 0.0026),
+    "orderly": (0.0039, 0.0032), "careless": (0.0051, 0.0022), "withdrawn": (0.0011, 0.0028), "lively": (0.0052, 0.0033),
+    "warm": (0.0149, 0.0072),
 }  # fmt: skip
 # Sign at the high pole.
 MARKERS: dict[str, dict[str, int]] = {

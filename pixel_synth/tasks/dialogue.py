@@ -71,7 +71,9 @@ class Views:
         """Append what was said at a message index to both views."""
         for role, view in self._views.items():
             mine = role == speaker
-            view.append({"role": "assistant" if mine else "user", "content": text if mine else f"{text} [turn {index + 2} of {self.turns}]"})
+            view.append(
+                {"role": "assistant" if mine else "user", "content": text if mine else f"{text} [turn {index + 2} of {self.turns}]"}
+            )
 
 
 async def write_dialogue(context: Context, scenario: Scenario, ask: Ask) -> tuple[tuple[Message, ...], tuple[TurnTag, ...]]:

@@ -33,7 +33,9 @@ def call(context: Context, messages: tuple[Message, ...], tags: tuple[TurnTag, .
     prompt = load_prompt("reasoning")
     values = context.pick(*(prompt.variables - {"transcript"}))
     rendered = prompt.render(transcript=transcript(messages), **values)
-    return Call(Brief("reasoning", context.bp, messages, tags), rendered, schema(), {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31})
+    return Call(
+        Brief("reasoning", context.bp, messages, tags), rendered, schema(), {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31}
+    )
 
 
 async def write_reasoning(context: Context, messages: tuple[Message, ...], tags: tuple[TurnTag, ...], ask: Ask) -> Reasoning:

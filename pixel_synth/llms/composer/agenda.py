@@ -65,6 +65,7 @@ def build(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
     symptoms = [
         Item("criterion", c.id, beats=c.beats, cues=c.cues)
         for c in (topic.criterion(i) for i in bp.criteria_voiced)
+        if c.kind != "exposure"  # what the client was exposed to is the event, which opens the session
     ]
     symptoms = draw.shuffled(symptoms)
     if pace in ("slow", "even"):
@@ -123,17 +124,14 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
     limit = 2 if bp.risk in ("moderate", "high") else 1
     while len(items) > exchanges:
         riders = [
-            (i, item)
+            (i, seat)
             for i, item in enumerate(items)
-            if i > 0 and item.client_led and not item.riders and item.kind not in ("risk", *optional) and _seat(items, i, limit)
+            if i > 0 and item.client_led and not item.riders and item.kind not in ("risk", *optional) and (seat := _seat(items, i, limit))
         ]
         spare = [i for i, item in enumerate(items) if item.kind in optional]
         if riders and (not spare or len(riders) > 1):
-            i, item = draw.pick(riders)
-            seat = _seat(items, i, limit)
-            assert seat is not None
-            seat.riders.append(item)
-            del items[i]
+            i, seat = draw.pick(riders)
+            seat.riders.append(items.pop(i))
         elif spare:
             gone = items.pop(draw.pick(spare))
             items[0].riders += gone.riders
@@ -144,7 +142,12 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
             del items[moves[0]]
     room = exchanges - len(items)
     pushed = next((i for i in items if i.kind == "move" and i.phase != "close"), None)
-    if pushed and room and bp.risk in ("none", "low") and draw.chance({"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty]):
+    if (
+        pushed
+        and room
+        and bp.risk in ("none", "low")
+        and draw.chance({"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty])
+    ):
         pushed.repair, room = True, room - 1
     pace = {"advanced": 0.5, "intermediate": 0.3, "basic": 0.12}[bp.difficulty]
     candidates = [i for i in items if i.client_led and i.kind not in ("risk",)]

@@ -9,21 +9,25 @@ from __future__ import annotations
 import re
 
 _VAGUE = frozenset(
-    "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end start middle least "
-    "fact idea moment while half whole first last next next best worst back side past future morning evening night nights week month year years "
-    "weekend hour hours matter reason truth answer question problem something anything nothing everything someone anyone everybody people "
-    "that this it them me you us him her hers mine yours too now then there here again anyway either though really much more less up down out "
-    "off on in over away around before after ago today yesterday tomorrow lately together alone enough fine okay well all right going doing being having "
-    "outside inside front other others said did was is are be been am were do does done go went got get".split()
+    "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end start middle "
+    "least fact idea moment while half whole first last next best worst back side past future morning evening night nights week month year "
+    "years weekend hour hours matter reason truth answer question problem something anything nothing everything someone anyone everybody "
+    "people that this it them me you us him her hers mine yours too now then there here again anyway either though really much more less "
+    "up down out off on in over away around before after ago today yesterday tomorrow lately together alone enough fine okay well all right "
+    "going doing being having outside inside front thought thoughts said did was is are be been am were do does done go went go got get".split()
 )
-_THING = re.compile(r"\b(my|the|that|those|these|your) ((?:[a-z]+ )?[a-z]{3,}?)(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )")
+_THING = re.compile(
+    r"\b(my|the|that|those|these|your) ((?:[a-z]+ )?[a-z]{3,}?)(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )"
+)
 _FLIP = {"my": "your", "your": "my"}
 _CONTRACTED = re.compile(r"'(?:s|re|ve|d|ll|m)\b")
 _BAD_START = re.compile(
-    r"^(?:and|but|or|so|because|which|that|if|when|then|to|who|like|as|until|than|where|while|though|although|plus|well|yeah|yes|no|okay|right|"
-    r"only|either|somewhere|same|every|each|another|other|oddly|funny|i mean|you know|sorry|honestly|anyway|actually|maybe|not|or|just|even|of|is|was|are|i|i'm|it|it's|it was|there|he|she|they|we|you|my|by|from|for|with|in|on|at)\b",
+    r"^(?:and|but|or|so|because|which|that|if|when|then|to|who|like|as|until|than|where|while|though|although|plus|well|yeah|yes|no|okay|"
+    r"right|only|either|somewhere|same|every|each|another|other|oddly|funny|i mean|you know|sorry|honestly|anyway|actually|maybe|not|just|"
+    r"even|of|is|was|are|i|i'm|it|it's|there|he|she|they|we|you|my|by|from|for|with|in|on|at)\b",
     re.IGNORECASE,
 )
+_BAD_END = frozenset("the a an my of to and or but that with for in on at is was like".split())
 _WORDS = re.compile(r"[\w'’]+")
 
 
@@ -45,7 +49,7 @@ def snippets(text: str) -> list[str]:
         words = _WORDS.findall(clause)
         if not 3 <= len(words) <= 6 or _BAD_START.match(clause) or re.search(r"[\"“”‘(]|(?<!\w)'|'(?!\w)", clause):
             continue
-        if words[-1].lower() in {"the", "a", "an", "my", "of", "to", "and", "or", "but", "that", "with", "for", "in", "on", "at", "is", "was", "like"}:
+        if words[-1].lower() in _BAD_END:
             continue
         if sum(len(w) >= 4 and w.lower() not in _VAGUE for w in words) >= 1:
             found.append(clause.strip())

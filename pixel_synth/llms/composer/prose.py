@@ -63,6 +63,9 @@ class Prose:
     def _expand(self, line: str, values: dict[str, str]) -> str:
         def value(name: str) -> str:
             text = values[name]
+            if "{I}" in text:  # a phrase with a verb of its own is quoted in the first person, which always agrees
+                first = {**values, "I": "I", "me": "me", "my": "my", "myself": "myself"}
+                return f"“{self._expand(text.replace('{I}', 'I'), first)}”"
             return self._expand(text, values) if "{" in text or "[" in text else text
 
         return expand(line, self.draw.below, value)
@@ -91,9 +94,7 @@ class Prose:
     def reasoning(self, turns: list[Turn]) -> Reasoning:
         """Write the therapist's chain of thought over a finished session."""
         replies = [(i, t) for i, t in enumerate(turns) if t.role == "assistant"]
-        heard = tuple(
-            _clip(f"“{_first_words(turns[i - 1].text)}” – {t.heard}", 400) for i, t in replies[:8] if t.heard
-        )
+        heard = tuple(_clip(f"“{_first_words(turns[i - 1].text)}” – {t.heard}", 400) for i, t in replies[:8] if t.heard)
         unasked = ("no cue of risk came up in what was said", "no planned cue of risk; nothing said pointed to one")
         risk = self._risk() if self.bp.risk != "none" else f"As far as the session went, {self.draw.pick(unasked)}."
         unknown = [self.write("unknown") for _ in range(3)]
@@ -124,7 +125,9 @@ class Prose:
         name = known[other.condition].name if other.condition in known else other.condition.replace("_", " ")
         overlap = tuple(_clip(self.topic.criterion(c).text, 400) for c in self.bp.criteria_voiced[:1])
         return (
-            Hypothesis(condition=_clip(name, 120), criteria_for=overlap, criteria_against=(_clip(other.separates, 400),), standing="possible"),
+            Hypothesis(
+                condition=_clip(name, 120), criteria_for=overlap, criteria_against=(_clip(other.separates, 400),), standing="possible"
+            ),
         )
 
     def _choice(self, i: int, turns: list[Turn]) -> MoveChoice:
@@ -134,7 +137,9 @@ class Prose:
         protocol = {s.id: s for p in self.knowledge.all(CrisisProtocol).values() for s in p.steps}
         heard = _clip(turn.heard or _first_words(turns[i - 1].text), 500)
         if turn.tag.act == "repair":
-            return MoveChoice(turn=i, heard=heard, options=("press on", "change the subject", "repair"), move="repair", why=self.write("why_repair"))
+            return MoveChoice(
+                turn=i, heard=heard, options=("press on", "change the subject", "repair"), move="repair", why=self.write("why_repair")
+            )
         if turn.tag.move in protocol:
             step = protocol[turn.tag.move]
             why = self.write("why_safety", purpose=step.purpose)

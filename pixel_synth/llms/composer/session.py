@@ -120,7 +120,9 @@ class Session:
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
             self._client(self.voice.client(held.say), item.phase, "hold_back")
-            self._therapist([self._hear(held)], None, item.phase, ask=self.voice.therapist(self.voice.symbol("leave_open")), act="make_room")
+            self._therapist(
+                [self._hear(held)], None, item.phase, ask=self.voice.therapist(self.voice.symbol("leave_open")), act="make_room"
+            )
         answer = self._pick(beat.then)
         self._client(self._styled([self.voice.client(answer.say)], [], plain=item.kind == "risk"), item.phase, "answer")
         self._therapist([self._hear(answer)], after, item.phase)
