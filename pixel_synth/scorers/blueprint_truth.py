@@ -35,13 +35,10 @@ def _criterion_cues(blueprint: Blueprint, disorder: Disorder | None) -> dict[str
 
 def _rules(blueprint: Blueprint, disorder: Disorder, heard: set[str], known: set[str]) -> float:
     """Return the share of count rules that hold: by what was heard where the voiced criteria suffice, else by the plan."""
-    held = 0
-    for rule in disorder.rules:
-        voiced = set(blueprint.criteria_voiced) & set(rule.of) & known
-        carries = len(voiced) >= rule.at_least and (not rule.any_of or bool(voiced & set(rule.any_of)))
-        met = (heard if carries else set(blueprint.criteria_met)) & set(rule.of)
-        held += len(met) >= rule.at_least and (not rule.any_of or bool(met & set(rule.any_of)))
-    return held / len(disorder.rules)
+    rules = disorder.top_rules
+    said = set(blueprint.criteria_voiced) & known
+    held = sum(disorder.holds(rule, heard if disorder.holds(rule, said) else set(blueprint.criteria_met)) for rule in rules)
+    return held / len(rules)
 
 
 def truth(talk: Talk, blueprint: Blueprint, knowledge: Knowledge | None) -> tuple[dict[str, float | None], list[Evidence]]:

@@ -45,9 +45,10 @@ def _risk_rules(
     if not later:
         return {"cl.risk_noticed": 0.0}, evidence
     noticed = [e for m in mentions for e in hits(_NOTICED, [t for t in later if t.place > m.turn.place][:2], "cl.risk_noticed")]
-    asked = hits(_ASKED, later, "cl.risk_asked")
-    resources = hits(_RESOURCES, later, "cl.resources")
-    agreed = hits(_COLLABORATION, later, "cl.collaboration")
+    # A cue may be put in words we do not know: a question asked before the first cue we found counts as well.
+    asked = hits(_ASKED, therapist, "cl.risk_asked")
+    resources = hits(_RESOURCES, therapist, "cl.resources")
+    agreed = hits(_COLLABORATION, therapist, "cl.collaboration")
     alone = hits(_ALONE, later, "cl.boundaries")
     near = [t for m in mentions for t in [t for t in later if t.place > m.turn.place][:2]]
     down = hits(_PLAYED_DOWN, near, "cl.no_dismissal") + hits(MINIMISE, near[:1], "cl.no_dismissal")

@@ -25,11 +25,11 @@ _PARTNERED = phrases("fact.partnered")
 _NO_CHILDREN = phrases("fact.no_children")
 _CHILD = re.compile(r"\bmy (?:(?:little|older|younger|oldest|youngest|\w+) )?(?:son|daughter|sons|daughters|kids|children|toddler|baby)\b")
 _CHILDREN = re.compile(rf"\b(?:my|our|have|with|got) ({_NUMBER}) (?:\w+ )?(?:kids|children)\b")
-_SINCE = re.compile(r"\b(?:started|began|been like this|going on|it's been|been feeling|felt like this)\b")
+_SINCE = re.compile(r"\b(?:(?:it|this|all this) (?:all )?(?:started|began)|like this|this way|been going on for|been feeling|felt like this)\b")
 _NAME = re.compile(r"\b(?:[Mm]y name is|[Mm]y name's|[Cc]all me) ([A-Z][a-z]+)")
 _JOB = re.compile(
-    r"\b(?:i'm|i am|i work as|i've been|i was) (?:(?:just|only|still|currently|also) )?an? ((?:[a-z]+[- ]){0,2}?)([a-z]+)\b"
-    r"(?! (?:by training|once|before|back then))"
+    r"\b(?:i'm|i am|i work as) (?:(?:just|only|still|currently|also) )?an? ((?:[a-z]+[- ]){0,2}?)([a-z]+)\b"
+    r"(?! (?:by training|once|before|back then|of|at (?:it|that)))"
 )
 _JOBS = word_set("job")
 

@@ -161,10 +161,9 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
 
 
 def _seat(items: list[Item], i: int, limit: int) -> Item | None:
-    """Return the nearest earlier client-led item with room for a rider, on the same side of the safety talk."""
-    for item in reversed(items[:i]):
-        if item.kind in ("risk", "step"):
-            break
-        if item.client_led and item.kind != "defense" and len(item.riders) < limit:
-            return item
-    return None
+    """Return a client-led item with room for a rider: before it on the same side of the safety talk, else the risk it leads to."""
+    start = max((k + 1 for k, item in enumerate(items[:i]) if item.kind in ("risk", "step")), default=0)
+    open_ = [item for item in items[start:i] if item.client_led and item.kind != "defense" and len(item.riders) < limit]
+    if open_:
+        return open_[0] if limit > 1 else open_[-1]
+    return next((item for item in items[i:] if item.kind == "risk" and not item.riders), None)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 
 _VAGUE = frozenset(
-    "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end start middle "
-    "least fact idea moment while half whole first last next best worst back side past future morning evening night nights week month year "
-    "years weekend hour hours matter reason truth answer question problem something anything nothing everything someone anyone everybody "
-    "people that this it them me you us him her hers mine yours too now then there here again anyway either though really much more less "
-    "up down out off on in over away around before after ago today yesterday tomorrow lately together alone enough fine okay well all right "
-    "going doing being having outside inside front thought thoughts said did was is are be been am were do does done go went go got get".split()
+    "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end "
+    "start middle least fact idea moment while half whole first last next best worst back side past future morning evening "
+    "night nights week month year years weekend hour hours matter reason truth answer question problem something anything "
+    "nothing everything someone anyone everybody up down out off on in over away around before after ago today yesterday "
+    "tomorrow lately together alone enough fine okay well all right going doing being having outside inside front thought "
+    "thoughts said did was is are be been am were do does done go went got get".split()
 )
-_THING = re.compile(
-    r"\b(my|the|that|those|these|your) ((?:[a-z]+ )?[a-z]{3,}?)(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )"
-)
+_NOT_PREDICATE = "".join(rf"(?<!{before} )" for before in (r"\bam", r"\bis", "'s", "'m", "'re", r"\bbe", r"\bwas", r"\bbeen", r"\blike"))
+_THING = re.compile(_NOT_PREDICATE + r"\b(my|the|your|a|an) ([a-z]{4,})(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )")
 _FLIP = {"my": "your", "your": "my"}
 _CONTRACTED = re.compile(r"'(?:s|re|ve|d|ll|m)\b")
 _BAD_START = re.compile(
@@ -54,3 +53,8 @@ def snippets(text: str) -> list[str]:
         if sum(len(w) >= 4 and w.lower() not in _VAGUE for w in words) >= 1:
             found.append(clause.strip())
     return list(dict.fromkeys(found))
+
+
+def shared(line: str, said: str) -> int:
+    """Return how many words of four letters and more a line has in common with what was said."""
+    return len({w for w in _WORDS.findall(line.lower()) if len(w) >= 4} & {w for w in _WORDS.findall(said.lower()) if len(w) >= 4})

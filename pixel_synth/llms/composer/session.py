@@ -15,10 +15,11 @@ from typing import NamedTuple, TypeVar
 from pixel_synth.draw import Draw
 from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import Attachment, Beat, Lead, Occupation, Pole, Reply, Trait
+from pixel_synth.knowledge.models import Attachment, Beat, Lead, Occupation, Reply, Trait
 from pixel_synth.llms.composer import echo
 from pixel_synth.llms.composer.agenda import Item, build
-from pixel_synth.llms.composer.voice import Voice, lower_first, tidy, upper_first
+from pixel_synth.llms.composer.manner import Manner
+from pixel_synth.llms.composer.voice import Voice, grammar, lower_first, tidy, upper_first
 from pixel_synth.records import Blueprint, Role, TurnTag
 
 R = TypeVar("R", bound=Reply)
@@ -63,15 +64,10 @@ class Session:
         self.attachment = knowledge.get(Attachment, bp.persona.attachment)
         start = {"basic": 0.6, "intermediate": 0.45, "advanced": 0.3}[bp.difficulty]
         self.state = State(alliance=start, openness=PACE[self.attachment.pace])
-        self.poles = self._poles(knowledge)
+        self.manner = Manner(knowledge.all(Trait), bp.persona.big_five)
         self.early = self._early_lines(knowledge.get(Occupation, bp.persona.occupation).says)
         self.turns: list[Turn] = []
         self.echoed: set[str] = set()
-
-    def _poles(self, knowledge: Knowledge) -> list[Pole]:
-        traits = knowledge.all(Trait)
-        levels = self.bp.persona.big_five.model_dump()
-        return [getattr(traits[t], level) for t, level in levels.items() if level != "mid" and t in traits]
 
     def _early_lines(self, says: Sequence[str]) -> dict[int, list[str]]:
         """Decide in which of the first client turns the duration and the work are mentioned."""
@@ -101,31 +97,35 @@ class Session:
 
     def _beat(self, i: int, item: Item, after: Item | None) -> None:
         beat, said = self._choose(item.beats, item.cues)
-        texts = [said]
-        heard = [self._hear(beat)]
+        before, after_it, heard = [], [], [self._hear(beat, said)]
         for rider in item.riders:
             other, line = self._choose(rider.beats, rider.cues)
-            link = self.voice.client(self.voice.symbol("link"))
-            if item.kind == "event" or not item.follow:
-                texts.append(f"{link} {lower_first(line)}")
-                heard.append(self._hear(other))
-            else:  # the follow-up question belongs to the main beat, so that one is said last
-                texts = [line, f"{link} {lower_first(said)}"]
-        text = self._styled(texts, self.early.get(i, []), first=i == 0, plain=item.kind == "risk")
+            if item.kind == "risk" or (item.follow and item.kind != "event"):  # what is asked about next is said last
+                before.append(line)
+            else:
+                after_it.append(f"{self.voice.client(self.voice.symbol('link'))} {lower_first(line)}")
+                heard.append(self._hear(other, line))
+        if before:
+            said = f"{self.voice.client(self.voice.symbol('link'))} {lower_first(said)}"
+        text = self._styled([*before, said, *after_it], self.early.get(i, []), first=i == 0, plain=item.kind == "risk")
         self._client(text, item.phase, "disclose" if item.kind != "defense" else "defend")
         if not item.follow:
             self._therapist(heard, after, item.phase)
             return
-        self._therapist(heard[:1], None, item.phase, ask=self.voice.therapist(self.voice.fresh(beat.ask, str)))
+        question = self.voice.therapist(self.voice.fresh(beat.ask, str))
+        self._therapist(heard[:1], None, item.phase, ask=question)
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
             self._client(self.voice.client(held.say), item.phase, "hold_back")
-            self._therapist(
-                [self._hear(held)], None, item.phase, ask=self.voice.therapist(self.voice.symbol("leave_open")), act="make_room"
-            )
+            room = self.voice.therapist(self.voice.symbol("leave_open"))
+            self._therapist([self._hear(held, self._last)], None, item.phase, ask=room, act="make_room")
         answer = self._pick(beat.then)
         self._client(self._styled([self.voice.client(answer.say)], [], plain=item.kind == "risk"), item.phase, "answer")
-        self._therapist([self._hear(answer)], after, item.phase)
+        self._therapist([self._hear(answer, self._last)], after, item.phase)
+
+    @property
+    def _last(self) -> str:
+        return self.turns[-1].text
 
     def _reply_to_lead(self, item: Item, after: Item | None) -> None:
         lead = self._lead
@@ -134,15 +134,16 @@ class Session:
         safety = item.phase == "safety"
         text = self.voice.client(reply.say)
         self._client(tidy(text) if safety else self._styled([text], []), item.phase, "reply" if safety else _ACTS[reply.stance])
+        heard = [self._hear(reply, self._last)]
         if not item.repair:
-            self._therapist([self._hear(reply)], after, item.phase)
+            self._therapist(heard, after, item.phase)
             return
         self.state.strained()
-        self._therapist([self._hear(reply)], None, item.phase, ask=self.voice.therapist(self.voice.symbol("repair")), act="repair")
+        self._therapist(heard, None, item.phase, ask=self.voice.therapist(self.voice.symbol("repair")), act="repair")
         mended: Reply = self.voice.symbol("mended")
         self.state.alliance = min(1.0, self.state.alliance + 0.25)
         self._client(tidy(self.voice.client(mended.say)), item.phase, "mend")
-        self._therapist([self._hear(mended)], after, item.phase)
+        self._therapist([self._hear(mended, self._last)], after, item.phase)
 
     def _stance(self) -> str:
         return "engaged" if self.draw.chance(0.35 + 0.65 * self.state.alliance) else "reluctant"
@@ -164,17 +165,27 @@ class Session:
         return self.voice.fresh([r for r in level if self._fits(r)] or level, lambda r: r.say)
 
     def _choose(self, beats: Sequence[Beat], cues: tuple[str, ...]) -> tuple[Beat, str]:
-        """Pick a beat and expand it so that one of its cues can be found in what is said."""
-        beat, said = beats[0], ""
+        """Pick a beat that one of the cues can be found in, and of two the one that is more like this person."""
+        found: list[tuple[Beat, str]] = []
         for _ in range(8):
             beat = self._pick(beats)
             said = self.voice.client(beat.say)
             if not cues or find_cue(cues, said):
+                found.append((beat, said))
+            if len(found) == 2:
                 break
-        return beat, said
+        best = max(found or [(beat, said)], key=lambda f: self.manner.fit(f[1]))
+        for beat, _ in found:
+            if beat is not best[0]:
+                self.voice.used.discard(beat.say)
+        return best
 
-    def _hear(self, reply: Reply) -> str:
-        return tidy(self.voice.therapist(self.voice.fresh(reply.hear, str)))
+    def _hear(self, reply: Reply, said: str = "") -> str:
+        """Put back what was heard; mostly in the wording that stays closest to the client's."""
+        lines = [tidy(self.voice.therapist(line)) for line in reply.hear]
+        if said and self.draw.chance(0.75):
+            return max(lines, key=lambda line: echo.shared(line, said))
+        return self.draw.pick(lines)
 
     # -------------------------------------------------------------------------------------- saying
 
@@ -186,8 +197,8 @@ class Session:
         if first and self.draw.chance(0.55 + 0.3 * (talkative > 0.5)):
             parts.append(self.voice.client(self.voice.symbol("arrive")))
         body = texts[0]
-        if not plain and self.poles and self.draw.chance(0.22):
-            pole = self.draw.pick(self.poles)
+        if not plain and self.manner.poles and self.draw.chance(0.22):
+            pole = self.draw.pick(self.manner.poles)
             body = f"{self.voice.client(self.voice.fresh(pole.openers, str))} {lower_first(body)}"
         elif not plain and self.draw.chance(0.2):
             body = f"{self.voice.symbol('stall')} {lower_first(body)}"
@@ -195,8 +206,8 @@ class Session:
         parts += [self.voice.client(line) for line in early]
         parts += texts[1:]
         if not plain:
-            if self.poles and self.draw.chance(0.27 * talkative):
-                pole = self.draw.pick(self.poles)
+            if self.manner.poles and self.draw.chance(0.27 * talkative):
+                pole = self.draw.pick(self.manner.poles)
                 parts.append(self.voice.client(self.voice.fresh(pole.asides, str)))
             elif self.draw.chance(0.2):
                 parts.append(self.voice.client(self.voice.fresh(self.attachment.asides, str)))
@@ -205,7 +216,7 @@ class Session:
         return tidy(" ".join(parts))
 
     def _client(self, text: str, phase: str, act: str) -> None:
-        if self.turns and phase != "safety" and act in ("disclose", "answer", "engage", "mend") and self.draw.chance(0.4):
+        if self.turns and phase != "safety" and act in ("disclose", "answer", "engage", "mend") and self.draw.chance(0.45):
             text = f"{self._take_up(self.turns[-1].heard)} {text}"
         self.turns.append(Turn("user", tidy(text), TurnTag(phase=phase, act=act)))
 
@@ -216,29 +227,29 @@ class Session:
         if not ask:
             ask, act, move, closing = self._prompt(after)
         if len(heard) > 1 and self.draw.chance(0.5) and all(len(h.split()) < 16 for h in heard):
-            first, second = (self._clause(h) for h in heard[-2:])
+            first, second = (lower_first(h) for h in heard[-2:])
             frame = self.voice.therapist(self.voice.symbol("frame_two"), H1=upper_first(first), h2=second, h1=first)
         else:
-            clause = self._clause(heard[-1])
-            frame = self._frame(clause, bool(ask))
+            clause = lower_first(heard[-1])
+            frame = self._frame(clause, bool(ask), echoes="safety" not in (phase, act))
         aside = self._aside(act, bool(ask))
         text = tidy(f"{frame} {self.voice.therapist(self.voice.symbol(aside))} {ask}" if aside else f"{frame} {ask}")
         self.turns.append(Turn("assistant", text, TurnTag(phase="close" if closing else phase, act=act or "explore", move=move), heard[-1]))
 
-    def _frame(self, clause: str, asks: bool) -> str:
+    def _frame(self, clause: str, asks: bool, echoes: bool) -> str:
         """Put a heard clause into a sentence, often beginning with the client's own words."""
         said = self.turns[-1].text
         things, quotes = self._unsaid(echo.things(said)), self._unsaid(echo.snippets(said))
         words = {"h": clause, "H": upper_first(clause)}
-        if things and self.draw.chance(0.5):
+        if echoes and things and self.draw.chance(0.5):
             thing = self.draw.pick(things)
             self.echoed.add(thing)
-            return self.voice.therapist(self.draw.pick(_frames("frame_thing")), t=thing, T=upper_first(thing), **words)
-        if quotes and self.draw.chance(0.55):
+            return self.voice.therapist(self.draw.pick(grammar()["frame_thing"]), t=thing, T=upper_first(thing), **words)
+        if echoes and quotes and self.draw.chance(0.55):
             quote = max(quotes, key=len)
             self.echoed.add(quote)
-            return self.voice.therapist(self.draw.pick(_frames("frame_quote")), q=lower_first(quote), Q=upper_first(quote), **words)
-        return self.voice.therapist(self.draw.pick(_frames("frame_then_ask" if asks else "frame")), **words)
+            return self.voice.therapist(self.draw.pick(grammar()["frame_quote"]), q=lower_first(quote), Q=upper_first(quote), **words)
+        return self.voice.therapist(self.draw.pick(grammar()["frame_safe" if not echoes else "frame_then_ask" if asks else "frame"]), **words)
 
     def _take_up(self, heard: str) -> str:
         """Let the client take up a few of the therapist's words, or nothing when none stand alone."""
@@ -264,17 +275,13 @@ class Session:
         if last in ("engage", "mend") and self.draw.chance(0.35):
             return "affirm"
         if last in ("disclose", "answer"):
-            if self.draw.chance(0.42):
+            if self.draw.chance(0.5):
                 return "warm"
             if not asks and self.draw.chance(0.45):
                 return "fits"
             if self.draw.chance(0.12):
                 return "affirm"
         return ""
-
-    @staticmethod
-    def _clause(heard: str) -> str:
-        return lower_first(heard)
 
     def _prompt(self, after: Item | None) -> tuple[str, str, str, bool]:
         """Return (line, act, move id, closing) for what comes next."""
@@ -291,9 +298,3 @@ class Session:
             named = self.voice.fresh(after.preface, lambda x: x.say[0]).say
             line = f"{self.voice.therapist(self.voice.fresh(named, str))} {line}"
         return line, "safety" if after.phase == "safety" else "intervene", after.id, False
-
-
-def _frames(symbol: str) -> list[str]:
-    from pixel_synth.llms.composer.voice import grammar
-
-    return grammar()[symbol]

@@ -1,0 +1,105 @@
+"""Settings: order of the sources, refusals that name the key, and what the fingerprint covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pixel_synth.errors import UsageError
+from pixel_synth.runs.directory import Run
+from pixel_synth.settings import RUNTIME_KEYS, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+def test_flags_win_over_the_environment_and_it_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pixel.toml").write_text("seed = 1\naccept = 11\nwindow = 3\n")
+    assert (load_settings().seed, load_settings().accept) == (1, 11)
+    monkeypatch.setenv("PIXEL_SEED", "2")
+    assert load_settings().seed == 2
+    told = load_settings(seed=3, accept=None)
+    assert (told.seed, told.accept, told.window) == (3, 11, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "key"),
+    [
+        ({"accept": 0}, "accept"),
+        ({"seed": -1}, "seed"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"engine": "gpt"}, "engine"),
+        ({"risks": ("extreme",)}, "risks"),
+        ({"thresholds": {"overall": 1.5}}, "thresholds.overall"),
+        ({"no_such_key": 1}, "no_such_key"),
+        ({"weights": {"coherence": -1}}, "weights.coherence"),
+    ],
+)
+def test_a_wrong_value_is_a_usage_error_that_names_its_key(flags: dict[str, object], key: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(**flags)
+    assert key in caught.value.message
+    assert caught.value.exit_status == 2
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["risk_shares", "difficulty_shares", "ratios"])
+def test_shares_must_sum_to_one(key: str) -> None:
+    data = Settings().model_dump()[key]
+    name = next(iter(data))
+    with pytest.raises(UsageError, match=f"{key} must sum to 1"):
+        load_settings(**{key: {**data, name: data[name] / 2}})
+
+
+def test_topic_shares_may_not_exceed_one() -> None:
+    with pytest.raises(UsageError, match="topic_shares"):
+        load_settings(topic_shares={"a": 0.6, "b": 0.6})
+
+
+def test_a_broken_toml_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pixel.toml").write_text("seed = = 1\n")
+    with pytest.raises(UsageError, match=r"pixel\.toml"):
+        load_settings()
+
+
+def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pixel.toml").write_text("acept = 3\n")
+    with pytest.raises(UsageError, match="acept"):
+        load_settings()
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().seed = 1  # type: ignore[misc]
+
+
+@given(st.integers(1, 500), st.integers(0, 16), st.integers(1, 99))
+def test_run_time_knobs_do_not_change_the_fingerprint(accept: int, workers: int, window: int) -> None:
+    assert {"accept", "workers", "window"} <= RUNTIME_KEYS
+    assert Settings(accept=accept, workers=workers, window=window).fingerprint() == Settings().fingerprint()
+
+
+@pytest.mark.parametrize("key", sorted(set(Settings.model_fields) - RUNTIME_KEYS))
+def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) -> None:
+    other = {
+        "seed": 8, "engine": "other", "model": "m", "base_url": "u", "max_attempts": 5, "topics": ("panic_disorder",), "modalities": ("cbt",),
+        "populations": ("veteran",), "risks": ("high",), "topic_shares": {"panic_disorder": 0.5}, "weights": {"coherence": 2.0},
+        "difficulty_shares": {"basic": 1.0}, "risk_shares": {"none": 1.0}, "ratios": {"voice": 1.0}, "thresholds": {"overall": 0.1},
+    }  # fmt: skip
+    assert key in other, f"say here what another value of {key} is"
+    assert Settings().model_copy(update={key: other[key]}).fingerprint() != Settings().fingerprint()
+
+
+def test_a_run_keeps_its_settings_when_the_file_changes_later(tmp_path: Path) -> None:
+    run = Run.create(load_settings(accept=3, out=tmp_path / "out"), "test")
+    before = run.settings
+    (tmp_path / "pixel.toml").write_text("[topic_shares]\npanic_disorder = 0.5\n[weights]\ncoherence = 2.0\n[thresholds]\nlanguage_quality = 0.5\n")
+    assert run.settings == before
