@@ -72,7 +72,7 @@ def test_the_sound_pack_is_read_without_findings(tmp_path: Path) -> None:
         ("source: [book]", "source: [film]", 8, "entries.0.source"),
         ("source: [book]", "source: []", 8, "entries.0.source"),
         ('cite: "Someone (2020). A book. A house."', "doi: x", 3, "sources.book.cite"),
-        ('      hear: ["you do the opposite"]', '      hear: ["you do the opposite"]\n      tone: loud', 27, "beats.1.then.0.tone"),
+        ('      hear: ["you do the opposite"]', '      hear: ["you do the opposite"]\n      tone: loud', 26, "beats.1.then.0.tone"),
         ("np: uncle", "np: 7", 9, "entries.0.np"),
     ],
 )

@@ -224,8 +224,8 @@ def _session(draw: Draw, cell: Cell, modality: Modality, n_heard: int, n_steps: 
     closing = cell.risk != "high"
     shows = 1 if n_steps else 0
     fewest = 1 + (n_heard + 1) // 2 + shows + n_steps + len(chosen) + closing
-    ideal = 2 + n_heard + shows + n_steps + len(chosen) + resist + closing
-    exchanges = max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(4))))
+    ideal = 4 + n_heard + shows + n_steps + len(chosen) + resist + closing
+    exchanges = max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(5))))
     moves = [PlannedMove(move=m.id, phase=m.phase) for m in chosen]
     if close and cell.risk != "high":
         last = draw.pick(close)

@@ -122,14 +122,17 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
     exchanges = bp.turns // 2
     optional = ("defense", "population")
     limit = 2 if bp.risk in ("moderate", "high") else 1
-    while len(items) > exchanges:
+    threads = {"none": 2 + draw.below(2), "low": 1 + draw.below(2), "moderate": 0, "high": 0}[bp.risk]
+    while len(items) > exchanges - threads:
         riders = [
             (i, seat)
             for i, item in enumerate(items)
             if i > 0 and item.client_led and not item.riders and item.kind not in ("risk", *optional) and (seat := _seat(items, i, limit))
         ]
         spare = [i for i, item in enumerate(items) if item.kind in optional]
-        if riders and (not spare or len(riders) > 1):
+        if not riders and not spare and threads:  # no room to follow anything up
+            threads -= 1
+        elif riders and (not spare or len(riders) > 1):
             i, seat = draw.pick(riders)
             seat.riders.append(items.pop(i))
         elif spare:
@@ -140,24 +143,30 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
             if not moves:
                 break
             del items[moves[0]]
-    room = exchanges - len(items)
-    pushed = next((i for i in items if i.kind == "move" and i.phase != "close"), None)
-    if (
-        pushed
-        and room
-        and bp.risk in ("none", "low")
-        and draw.chance({"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty])
-    ):
-        pushed.repair, room = True, room - 1
-    pace = {"advanced": 0.5, "intermediate": 0.3, "basic": 0.12}[bp.difficulty]
-    candidates = [i for i in items if i.client_led and i.kind not in ("risk",)]
-    for item in draw.shuffled(candidates):
-        if room <= 0:
-            break
-        item.follow, room = True, room - 1
-        if room > 0 and draw.chance(pace) and not any(i.hold_back for i in items):
-            item.hold_back, room = True, room - 1
+    _spend(exchanges - len(items), items, bp, draw)
     return items
+
+
+def _spend(room: int, items: list[Item], bp: Blueprint, draw: Draw) -> None:
+    """Use spare exchanges: pushback and repair, follow-up questions, holding back; what is left lets riders have their own turn."""
+    pushed = next((i for i in items if i.kind == "move" and i.phase != "close"), None)
+    pushes = {"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty]
+    if pushed and room and bp.risk in ("none", "low") and draw.chance(pushes):
+        pushed.repair, room = True, room - 1
+    holds = {"advanced": 0.5, "intermediate": 0.3, "basic": 0.12}[bp.difficulty]
+    own = draw.shuffled([i for i in items if i.client_led and i.kind != "risk"])
+    for item in own:
+        if room:
+            item.follow, room = True, room - 1
+        if room and draw.chance(holds) and not any(i.hold_back for i in items):
+            item.hold_back, room = True, room - 1
+    for seat in own:
+        while room and seat.riders:
+            items.insert(items.index(seat) + 1, seat.riders.pop())
+            room -= 1
+    for item in own:
+        if room and not item.hold_back:
+            item.hold_back, room = True, room - 1
 
 
 def _seat(items: list[Item], i: int, limit: int) -> Item | None:

@@ -116,7 +116,7 @@ class Session:
         self._therapist(heard[:1], None, item.phase, ask=question)
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
-            self._client(self.voice.client(held.say), item.phase, "hold_back")
+            self._client(self._styled([self.voice.client(held.say)], []), item.phase, "hold_back")
             room = self.voice.therapist(self.voice.symbol("leave_open"))
             self._therapist([self._hear(held, self._last)], None, item.phase, ask=room, act="make_room")
         answer = self._pick(beat.then)
@@ -133,6 +133,8 @@ class Session:
         reply = self._pick([r for r in lead.replies if r.stance in (stance, "any")] or lead.replies)
         safety = item.phase == "safety"
         text = self.voice.client(reply.say)
+        if safety and self.draw.chance(0.5):
+            text = f"{self.voice.client(self.voice.symbol('stall_safe'))} {lower_first(text)}"
         self._client(tidy(text) if safety else self._styled([text], []), item.phase, "reply" if safety else _ACTS[reply.stance])
         heard = [self._hear(reply, self._last)]
         if not item.repair:
@@ -142,7 +144,7 @@ class Session:
         self._therapist(heard, None, item.phase, ask=self.voice.therapist(self.voice.symbol("repair")), act="repair")
         mended: Reply = self.voice.symbol("mended")
         self.state.alliance = min(1.0, self.state.alliance + 0.25)
-        self._client(tidy(self.voice.client(mended.say)), item.phase, "mend")
+        self._client(self._styled([self.voice.client(mended.say)], []), item.phase, "mend")
         self._therapist([self._hear(mended, self._last)], after, item.phase)
 
     def _stance(self) -> str:
@@ -200,7 +202,7 @@ class Session:
         if not plain and self.manner.poles and self.draw.chance(0.22):
             pole = self.draw.pick(self.manner.poles)
             body = f"{self.voice.client(self.voice.fresh(pole.openers, str))} {lower_first(body)}"
-        elif not plain and self.draw.chance(0.2):
+        elif not plain and self.draw.chance(0.3):
             body = f"{self.voice.symbol('stall')} {lower_first(body)}"
         parts.append(body)
         parts += [self.voice.client(line) for line in early]
@@ -249,7 +251,9 @@ class Session:
             quote = max(quotes, key=len)
             self.echoed.add(quote)
             return self.voice.therapist(self.draw.pick(grammar()["frame_quote"]), q=lower_first(quote), Q=upper_first(quote), **words)
-        return self.voice.therapist(self.draw.pick(grammar()["frame_safe" if not echoes else "frame_then_ask" if asks else "frame"]), **words)
+        return self.voice.therapist(
+            self.draw.pick(grammar()["frame_safe" if not echoes else "frame_then_ask" if asks else "frame"]), **words
+        )
 
     def _take_up(self, heard: str) -> str:
         """Let the client take up a few of the therapist's words, or nothing when none stand alone."""
