@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     model: str = Field(default="", description="model name, for engines that have one")
     base_url: str = Field(default="", description="address of an OpenAI-compatible server")
     out: Path = Field(default=Path("runs"), description="folder in which run directories are made")
-    max_attempts: int = Field(default=12, ge=1, le=50, description="plans tried per slot before it counts as a shortfall")
+    max_attempts: int = Field(default=20, ge=1, le=50, description="plans tried per slot before it counts as a shortfall")
     workers: int = Field(default=0, ge=0, description="processes of the generating step; 0 = one per core, at most 8")
     window: int = Field(default=64, ge=1, description="conversations in flight in one process")
     topics: tuple[str, ...] = Field(default=(), description="only these disorders; empty = all")

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
-for name in [n for n in os.environ if n.startswith("PIXEL_")]:
-    del os.environ[name]
 
 from pixel_synth.knowledge import Knowledge, load
 from pixel_synth.llms.composer import Composer
@@ -30,13 +27,33 @@ from pixel_synth.settings import Settings, load_settings
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "pipelines" / "psychology.py"
 RUN_N = 6
+DERIVED = {
+    "manifest.json",
+    "conversations.jsonl",
+    "conversations.parquet",
+    "report.md",
+    "report.json",
+    "README.md",
+    "coverage.svg",
+    "ledger.sqlite",
+}
 
 Compose = Callable[[Blueprint], Conversation]
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_configure() -> None:
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    for name in [n for n in os.environ if n.startswith("PIXEL_")]:
+        del os.environ[name]
+
+
+def wanted(items: list[pytest.Item], fixture: str) -> bool:
+    return any(fixture in getattr(item, "fixturenames", ()) for item in items)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "finished_run" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: sum(name in getattr(item, "fixturenames", ()) for name in ("finished_run", "resumed_run")))
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +110,7 @@ def script() -> Script:
 @pytest.fixture(scope="session", autouse=True)
 def _started_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str] | None]:
     """Start the real run in the background when a collected test needs it."""
-    if not any("finished_run" in getattr(item, "fixturenames", ()) for item in request.session.items):
+    if not wanted(request.session.items, "_ended_run"):
         yield None
         return
     out = tmp_path_factory.mktemp("runs")
@@ -107,9 +124,45 @@ def _started_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def finished_run(_started_run: subprocess.Popen[str]) -> Path:
-    """The directory of a real, finished run of the pipeline script (n=6, seed 7); nothing may change it."""
+def _ended_run(_started_run: subprocess.Popen[str]) -> Path:
     told, errors = _started_run.communicate(timeout=180)
     assert _started_run.returncode in (0, 3), f"{told}\n{errors}"
     (path,) = _started_run.out.iterdir()  # type: ignore[attr-defined]
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(request: pytest.FixtureRequest, _ended_run: Path) -> Path:
+    """The directory of a real, finished run of the pipeline script (n=6, seed 7); nothing may change it."""
+    if wanted(request.session.items, "resumed_run"):
+        request.getfixturevalue("_damaged_run")  # its resuming goes on in the background
+    return _ended_run
+
+
+@pytest.fixture(scope="session")
+def _damaged_run(_ended_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str] | None]:
+    """Damage a copy of the finished run and begin to resume it in the background: a line torn, shards and results gone."""
+    copy = tmp_path_factory.mktemp("damaged") / _ended_run.name
+    shutil.copytree(_ended_run, copy)
+    shards = sorted((copy / "shards").glob("*.jsonl"))
+    whole = shards[0].read_bytes().splitlines(keepends=True)
+    shards[0].write_bytes(b"".join(whole[:2]) + whole[2][: len(whole[2]) // 2])
+    for path in (*shards[1:], *(p for p in copy.rglob("*") if p.is_file() and p.name in DERIVED)):
+        path.unlink()
+    (copy / ".plan.jsonl.part").write_text("left over")
+    command = [sys.executable, str(SCRIPT), "--resume", str(copy), "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.path = copy  # type: ignore[attr-defined]
+    yield process
+    if process.poll() is None:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def resumed_run(_damaged_run: subprocess.Popen[str]) -> Path:
+    """A copy of the finished run that was damaged and resumed."""
+    told, errors = _damaged_run.communicate(timeout=180)
+    assert _damaged_run.returncode in (0, 3), f"{told}\n{errors}"
+    path: Path = _damaged_run.path  # type: ignore[attr-defined]
     return path

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import pixel_synth.llms.composer as room
 from pixel_synth.errors import EngineError
 from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
@@ -25,13 +28,13 @@ from pixel_synth.records import Blueprint, Message
 
 Session = tuple[Blueprint, list[Turn]]
 SLIPS = {
-    "notation": r"[{}\[\]|]|\bNone\b|\bnan\b",
+    "notation": r"[{}\[\]|]|\bNone\b(?! of)",
     "space": r"  | [,.;:?!](?!\.)|\s$|^\s|\n",
     "doubled word": r"\b(?!that\b|had\b|no\b|very\b|bye\b)(\w+) \1\b(?!-)",
     "a before a vowel": r"\b[Aa] (?!one\b|once\b|uni|use|usu|eu|ur[aei]|u-)[aeiou]\w",
     "an before a consonant": r"\b[Aa]n (?!hour|hono|heir|MRI|SMS|NHS|HR|X-|LG|M\b|F\b|S\b)[bcdfgjklmnpqrstvwxyz]",
     "doubled stop": r"[,;:][,;:.?!]|(?<!\.)\.\.(?!\.)|[?!]\.",
-    "small letter after a stop": r"[a-z]{3}[.?!] [a-z]",
+    "small letter after a stop": r"(?<!\.)[a-z][.?!] [a-z]",
     "lonely i": r"(?<![\w'’.-])i(?![\w.-])",
 }
 
@@ -63,7 +66,12 @@ def test_everything_that_must_appear_is_said_by_the_right_speaker(sessions: list
 
 @pytest.mark.parametrize("slip", SLIPS)
 def test_no_turn_has_a_slip(sessions: list[Session], slip: str) -> None:
-    found = [f"{bp.slot}.{i}: …{t.text[max(0, m.start() - 25) : m.end() + 25]}…" for bp, turns in sessions for i, t in enumerate(turns) if (m := re.search(SLIPS[slip], t.text))]
+    found = [
+        f"{bp.slot}.{i}: …{t.text[max(0, m.start() - 25) : m.end() + 25]}…"
+        for bp, turns in sessions
+        for i, t in enumerate(turns)
+        if (m := re.search(SLIPS[slip], t.text))
+    ]
     assert not found, f"{len(found)} {slip}:\n" + "\n".join(found[:15])
 
 
@@ -96,7 +104,9 @@ def test_a_therapist_turn_is_short_and_asks_at_most_two_things(sessions: list[Se
 
 
 @pytest.mark.parametrize("risk", ["low", "moderate", "high"])
-def test_a_session_with_risk_goes_through_the_protocol_in_order_after_the_risk_shows(sessions: list[Session], knowledge: Knowledge, risk: str) -> None:
+def test_a_session_with_risk_goes_through_the_protocol_in_order_after_the_risk_shows(
+    sessions: list[Session], knowledge: Knowledge, risk: str
+) -> None:
     (protocol,) = knowledge.all(CrisisProtocol).values()
     steps = [s for s in protocol.steps if risk in s.required_for]
     show = next(s for s in protocol.show if s.level == risk)
@@ -109,7 +119,7 @@ def test_a_session_with_risk_goes_through_the_protocol_in_order_after_the_risk_s
         by_move = [move for _, move in made]
         assert by_move == [s.id for s in steps if s.id in by_move], bp.id
         # the first step (naming it) may be said in one breath with the question that follows
-        assert set(s.id for s in steps[1:]) <= set(by_move), bp.id
+        assert {s.id for s in steps[1:]} <= set(by_move), bp.id
         for step in steps:
             later = "\n".join(t.text for t in turns[shown:] if t.role == "assistant")
             assert find_cue(step.cues, later), f"{bp.slot}: {step.id}"
@@ -119,28 +129,46 @@ def test_a_session_without_risk_has_no_safety_talk(sessions: list[Session]) -> N
     assert not [bp.slot for bp, turns in sessions if bp.risk == "none" and any(t.tag.act == "safety" for t in turns)]
 
 
-def test_planned_moves_are_made_in_order(sessions: list[Session]) -> None:
+@pytest.mark.parametrize("risk", ["none", "low", "moderate", "high"])
+def test_every_planned_move_is_made(sessions: list[Session], risk: str) -> None:
     for bp, turns in sessions:
-        planned = [p.move for p in bp.moves]
-        made = [t.tag.move for t in turns if t.tag.move and t.tag.act == "intervene"]
-        assert set(made) <= set(planned), bp.id
-        assert made == [m for m in planned if m in made], bp.id
-        assert len(made) >= len(planned) - 1, f"{bp.slot}: {planned} {made}"
+        if bp.risk == risk:
+            assert sorted(t.tag.move for t in turns if t.tag.act == "intervene") == sorted(p.move for p in bp.moves), f"slot {bp.slot}"
 
 
-def test_the_same_blueprint_gives_the_same_words_in_processes_with_other_hash_seeds(sessions: list[Session]) -> None:
-    program = (
-        "import hashlib\nfrom pixel_synth.knowledge import load\nfrom pixel_synth.plan import Plan\nfrom pixel_synth.settings import load_settings\n"
-        "from pixel_synth.llms.composer import Composer\nfrom pixel_synth.llms.composer.prose import Prose\nk = load()\np = Plan(load_settings(), k, 20)\n"
-        "c = Composer(k)\nt = ''\nfor i in range(20):\n    b = p.blueprint(i)\n    s = c.turns(b)\n    t += ''.join(x.text for x in s)\n"
-        "    t += Prose(b, k).reasoning(s).line()\nprint(hashlib.sha256(t.encode()).hexdigest())"
+def test_moves_are_made_in_the_planned_order(sessions: list[Session]) -> None:
+    for bp, turns in sessions:
+        made = [t.tag.move for t in turns if t.tag.act == "intervene"]
+        assert made == [p.move for p in bp.moves if p.move in made], f"slot {bp.slot}"
+
+
+WORDS = """
+import hashlib
+from pixel_synth.knowledge import load
+from pixel_synth.llms.composer import Composer
+from pixel_synth.llms.composer.prose import Prose
+from pixel_synth.plan import Plan
+from pixel_synth.settings import load_settings
+k = load()
+plan, composer, text = Plan(load_settings(), k, 20), Composer(k), ""
+for slot in range(20):
+    bp = plan.blueprint(slot)
+    turns = composer.turns(bp)
+    text += "".join(t.text for t in turns) + Prose(bp, k).scenario().line() + Prose(bp, k).reasoning(turns).line()
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_the_same_blueprint_gives_the_same_words_in_a_process_with_another_hash_seed(sessions: list[Session], knowledge: Knowledge) -> None:
+    seed = "4" if os.environ.get("PYTHONHASHSEED") != "4" else "5"
+    told = subprocess.run(
+        [sys.executable, "-c", WORDS], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+    ).stdout
+    text = "".join(
+        "".join(t.text for t in turns) + Prose(bp, knowledge).scenario().line() + Prose(bp, knowledge).reasoning(turns).line()
+        for bp, turns in sessions[:20]
     )
-    told = {
-        subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
-        for seed in ("3", "4")
-    }
-    assert len(told) == 1
-    assert len(told.pop().strip()) == hashlib.sha256().digest_size * 2
+    assert told.strip() == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_composer_asked_in_any_order_says_the_same(plan: Plan, knowledge: Knowledge, sessions: list[Session]) -> None:
@@ -155,8 +183,6 @@ async def _ask(composer: Composer, bp: Blueprint, n: int) -> str:
 
 
 def test_a_turn_beyond_the_end_is_an_engine_error(plan: Plan, composer: Composer) -> None:
-    import asyncio
-
     bp = plan.blueprint(0)
     with pytest.raises(EngineError, match="beyond the end"):
         asyncio.run(_ask(composer, bp, bp.turns))
@@ -212,19 +238,19 @@ def test_big_five_and_attachment_change_how_a_client_talks(plan: Plan, composer:
         total = 0
         for slot in range(25):
             base = plan.blueprint(slot)
-            other = base.model_copy(update={"persona": base.persona.model_copy(update={"big_five": levels}), "id": f"{base.id}-{levels.extraversion}"})
+            other = base.model_copy(
+                update={"persona": base.persona.model_copy(update={"big_five": levels}), "id": f"{base.id}-{levels.extraversion}"}
+            )
             total += len(said(composer.turns(other), "user").split())
         words.append(total)
     assert words[0] < words[1]
 
 
 def test_every_symbol_of_the_grammar_is_used_and_has_choices() -> None:
-    import pixel_synth.llms.composer as room
-
-    source = "".join(p.read_text(encoding="utf-8") for p in sorted(__import__("pathlib").Path(room.__file__).parent.glob("*.py")))
+    source = "".join(p.read_text(encoding="utf-8") for p in sorted(Path(room.__file__).parent.glob("*.py")))
     for symbol, lines in grammar().items():
         assert len(lines) >= 2, symbol
-        assert f'"{symbol}"' in source, f"nothing says {symbol!r}"
+        assert re.search(rf"[\"']{symbol}[\"']", source), f"nothing says {symbol!r}"
 
 
 @pytest.mark.parametrize(

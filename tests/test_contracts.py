@@ -30,8 +30,12 @@ from pixel_synth.tasks.dialogue import Views
 PACKAGE = Path(pixel_synth.tasks.__file__).parent.parent
 PACKS = sorted(knowledge_dir().rglob("*.yaml"))
 PROMPTS = sorted(path.stem for path in prompts_dir().glob("*.md"))
-TASKS = [m for m in (import_module(f"pixel_synth.tasks.{i.name}") for i in iter_modules(pixel_synth.tasks.__path__)) if hasattr(m, "PROMPTS")]
-SCORERS = [m for m in (import_module(f"pixel_synth.scorers.{i.name}") for i in iter_modules(pixel_synth.scorers.__path__)) if hasattr(m, "score")]
+TASKS = [
+    m for m in (import_module(f"pixel_synth.tasks.{i.name}") for i in iter_modules(pixel_synth.tasks.__path__)) if hasattr(m, "PROMPTS")
+]
+SCORERS = [
+    m for m in (import_module(f"pixel_synth.scorers.{i.name}") for i in iter_modules(pixel_synth.scorers.__path__)) if hasattr(m, "score")
+]
 
 
 def stem(value: Any) -> str:
@@ -115,7 +119,9 @@ def test_a_prompt_is_strict_both_ways_and_renders_for_a_real_plan(name: str, pla
 
 
 def test_both_roles_have_a_view_at_the_start(plan: Plan) -> None:
-    case = Scenario(presenting_problem="x" * 30, history="x" * 30, functioning="x" * 30, strengths="x" * 30, risk_summary="no risk", goal="sleep again")
+    case = Scenario(
+        presenting_problem="x" * 30, history="x" * 30, functioning="x" * 30, strengths="x" * 30, risk_summary="no risk", goal="sleep again"
+    )
     views = Views(Context(plan.blueprint(0), plan.knowledge), case)
     assert views.of("client")[0]["content"] != views.of("therapist")[0]["content"]
     assert case.presenting_problem in views.of("client")[0]["content"]
@@ -158,7 +164,8 @@ def test_every_helpline_can_be_reached(knowledge: Knowledge) -> None:
     assert lines
     for line in lines.values():
         assert re.search(r"\d{3}|\b[\w-]+\.[a-z]{2,}", line.contact), line.id
-        assert line.region and line.hours
+        assert line.region
+        assert line.hours
     numbers = {"helpline.us_988": "988", "helpline.ca_988": "988", "helpline.uk_samaritans": "116 123", "helpline.ie_samaritans": "116 123",
                "helpline.au_lifeline": "13 11 14", "helpline.nz_1737": "1737", "helpline.eu_112": "112"}  # fmt: skip
     for id, number in numbers.items():

@@ -53,7 +53,9 @@ def test_a_file_that_is_no_gzip_is_a_record_error(tmp_path: Path) -> None:
         list(read(path))
 
 
-def test_an_overlong_line_is_told_and_the_next_one_is_read(tmp_path: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overlong_line_is_told_and_the_next_one_is_read(
+    tmp_path: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = len(conversation.line().encode()) + 1
     monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", size)
     path = tmp_path / "long.jsonl"

@@ -99,7 +99,12 @@ def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new", "place"),
-    [("kind: person", "kind: wizard", ":1: kind"), ("kind: person\n", "", ":1: "), ("entries:", "things:", ":1: "), ("pronoun: he", "pronoun: [he", ": not valid YAML")],
+    [
+        ("kind: person", "kind: wizard", ":1: kind"),
+        ("kind: person\n", "", ":1: "),
+        ("entries:", "things:", ":1: "),
+        ("pronoun: he", "pronoun: [he", ": not valid YAML"),
+    ],
 )
 def test_a_file_that_is_no_pack_is_named(tmp_path: Path, old: str, new: str, place: str) -> None:
     path = planted(tmp_path, old, new)
@@ -202,7 +207,9 @@ def rest(topic: Disorder, prefix: str) -> set[str]:
 
 
 def some(topic: Disorder, prefix: str, n: int, skip: tuple[str, ...] = ()) -> set[str]:
-    ids = [c.id for c in topic.criteria if c.id.startswith(prefix) and c.id != prefix and c.id[len(prefix) :].isalnum() and c.id not in skip]
+    ids = [
+        c.id for c in topic.criteria if c.id.startswith(prefix) and c.id != prefix and c.id[len(prefix) :].isalnum() and c.id not in skip
+    ]
     assert len(ids) >= n
     return set(ids[:n])
 
@@ -322,7 +329,11 @@ def test_durations_codes_and_symptom_lists_are_those_of_the_manual(knowledge: Kn
 
 def test_severity_codes_are_those_of_icd10cm(knowledge: Knowledge) -> None:
     by = {id: knowledge.get(Disorder, id).icd10cm_by for id in DISORDERS}
-    assert (by["alcohol_use_disorder"]["mild"], by["alcohol_use_disorder"]["moderate"], by["alcohol_use_disorder"]["severe"]) == ("F10.10", "F10.20", "F10.20")
+    assert (by["alcohol_use_disorder"]["mild"], by["alcohol_use_disorder"]["moderate"], by["alcohol_use_disorder"]["severe"]) == (
+        "F10.10",
+        "F10.20",
+        "F10.20",
+    )
     assert by["major_depressive_disorder"]["single_severe"] == "F32.2"
     assert by["major_depressive_disorder"]["recurrent_moderate"] == "F33.1"
     assert by["attention_deficit_hyperactivity_disorder"]["combined"] == "F90.2"

@@ -71,7 +71,7 @@ def type_only(tree: ast.Module) -> ast.Module:
     """Return the module without its ``if TYPE_CHECKING`` blocks, for the third-party rule."""
 
     class Drop(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802
+        def visit_If(self, node: ast.If) -> ast.AST | None:
             return None if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else self.generic_visit(node)
 
     return Drop().visit(tree)

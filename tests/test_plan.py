@@ -54,7 +54,9 @@ def large(settings: Settings, knowledge: Knowledge) -> Plan:
 
 def test_a_seed_gives_the_same_bytes_in_processes_with_other_hash_seeds() -> None:
     told = [
-        subprocess.run([sys.executable, "-c", PRINT_PLAN], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", PRINT_PLAN], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
         for seed in ("1", "2")
     ]
     plan = Plan(load_settings(seed=5), load(), 60)
@@ -100,7 +102,11 @@ def test_ruled_out_pairs_are_never_planned_and_say_why(large: Plan, knowledge: K
     assert large.space.exclusions
     assert all(len(e.reason) > 10 for e in large.space.exclusions)
     for cell in large.cells:
-        topic, modality, population = knowledge.get(Disorder, cell.topic), knowledge.get(Modality, cell.modality), knowledge.get(Population, cell.population)
+        topic, modality, population = (
+            knowledge.get(Disorder, cell.topic),
+            knowledge.get(Modality, cell.modality),
+            knowledge.get(Population, cell.population),
+        )
         for item in modality.contraindications:
             if item.effect == "exclude":
                 assert topic.id not in item.disorders
@@ -263,7 +269,12 @@ def test_a_filter_that_rules_everything_out_says_why(knowledge: Knowledge) -> No
 
 
 @examples(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.dictionaries(st.sampled_from(["panic_disorder", "insomnia_disorder", "major_depressive_disorder"]), st.floats(0.05, 0.3), max_size=3), st.integers(0, 99))
+@given(
+    st.dictionaries(
+        st.sampled_from(["panic_disorder", "insomnia_disorder", "major_depressive_disorder"]), st.floats(0.05, 0.3), max_size=3
+    ),
+    st.integers(0, 99),
+)
 def test_asked_shares_are_met(knowledge: Knowledge, shares: dict[str, float], seed: int) -> None:
     plan = Plan(load_settings(topic_shares=shares, seed=seed), knowledge, 200)
     seen = Counter(c.topic for c in plan.cells)

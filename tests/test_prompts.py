@@ -70,7 +70,9 @@ def test_the_folder_can_be_set_by_the_environment(tmp_path: Path, monkeypatch: p
     assert [p.ref.name for p in all_prompts()] == ["greet"]
 
 
-@pytest.mark.parametrize("front", ["---\n[1, 2\n---\n", "---\nname: greet\nversion: 1\nvariables: 3\n---\n"], ids=["not-yaml", "not-a-list"])
+@pytest.mark.parametrize(
+    "front", ["---\n[1, 2\n---\n", "---\nname: greet\nversion: 1\nvariables: 3\n---\n"], ids=["not-yaml", "not-a-list"]
+)
 def test_broken_front_matter_is_a_prompt_error_too(tmp_path: Path, front: str) -> None:
     with pytest.raises(PromptError, match=r"greet\.md"):
         load_prompt("greet", write(tmp_path, front + "## user\nhello\n"))

@@ -30,13 +30,17 @@ SCORE = st.builds(
     value=UNIT,
     reason=st.just("r"),
     parts=st.lists(st.builds(Part, name=TEXT, value=st.none() | UNIT), max_size=2).map(tuple),
-    evidence=st.lists(st.builds(Evidence, turn=st.integers(0, 9), start=st.just(0), end=st.just(1), quote=TEXT, label=TEXT), max_size=2).map(tuple),
+    evidence=st.lists(
+        st.builds(Evidence, turn=st.integers(0, 9), start=st.just(0), end=st.just(1), quote=TEXT, label=TEXT), max_size=2
+    ).map(tuple),
 )
 CONVERSATION = st.builds(
     Conversation,
     id=TEXT,
     category=st.sampled_from(["psychology", "voice", "reasoning"]),
-    messages=st.lists(st.builds(Message, role=st.sampled_from(["user", "assistant", "system"]), content=TEXT), min_size=2, max_size=5).map(tuple),
+    messages=st.lists(st.builds(Message, role=st.sampled_from(["user", "assistant", "system"]), content=TEXT), min_size=2, max_size=5).map(
+        tuple
+    ),
     scores=st.lists(SCORE, max_size=2).map(tuple),
     provenance=st.builds(Provenance, engine=TEXT, model=TEXT, toolkit=TEXT, seed=st.integers(0, 2**62)),
 )
@@ -52,7 +56,9 @@ def test_a_conversation_is_one_line_and_comes_back_equal(record: Conversation) -
 
 def test_a_composed_conversation_and_its_outcome_come_back_equal(conversation: Conversation) -> None:
     assert conversation.blueprint is not None
-    outcome = Outcome(slot=0, accepted=True, attempts=(Attempt(status="accepted", blueprint=conversation.blueprint, conversation=conversation),))
+    outcome = Outcome(
+        slot=0, accepted=True, attempts=(Attempt(status="accepted", blueprint=conversation.blueprint, conversation=conversation),)
+    )
     assert Outcome.model_validate_json(outcome.line()) == outcome
 
 

@@ -18,7 +18,7 @@ from pixel_synth.settings import RUNTIME_KEYS, Settings, load_settings
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    yield
+    return
 
 
 def test_flags_win_over_the_environment_and_it_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +90,22 @@ def test_run_time_knobs_do_not_change_the_fingerprint(accept: int, workers: int,
 @pytest.mark.parametrize("key", sorted(set(Settings.model_fields) - RUNTIME_KEYS))
 def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) -> None:
     other = {
-        "seed": 8, "engine": "other", "model": "m", "base_url": "u", "max_attempts": 5, "topics": ("panic_disorder",), "modalities": ("cbt",),
-        "populations": ("veteran",), "risks": ("high",), "topic_shares": {"panic_disorder": 0.5}, "weights": {"coherence": 2.0},
-        "difficulty_shares": {"basic": 1.0}, "risk_shares": {"none": 1.0}, "ratios": {"voice": 1.0}, "thresholds": {"overall": 0.1},
-    }  # fmt: skip
+        "seed": 8,
+        "engine": "other",
+        "model": "m",
+        "base_url": "u",
+        "max_attempts": 5,
+        "topics": ("panic_disorder",),
+        "modalities": ("cbt",),
+        "populations": ("veteran",),
+        "risks": ("high",),
+        "topic_shares": {"panic_disorder": 0.5},
+        "weights": {"coherence": 2.0},
+        "difficulty_shares": {"basic": 1.0},
+        "risk_shares": {"none": 1.0},
+        "ratios": {"voice": 1.0},
+        "thresholds": {"overall": 0.1},
+    }
     assert key in other, f"say here what another value of {key} is"
     assert Settings().model_copy(update={key: other[key]}).fingerprint() != Settings().fingerprint()
 
@@ -101,5 +113,7 @@ def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) ->
 def test_a_run_keeps_its_settings_when_the_file_changes_later(tmp_path: Path) -> None:
     run = Run.create(load_settings(accept=3, out=tmp_path / "out"), "test")
     before = run.settings
-    (tmp_path / "pixel.toml").write_text("[topic_shares]\npanic_disorder = 0.5\n[weights]\ncoherence = 2.0\n[thresholds]\nlanguage_quality = 0.5\n")
+    (tmp_path / "pixel.toml").write_text(
+        "[topic_shares]\npanic_disorder = 0.5\n[weights]\ncoherence = 2.0\n[thresholds]\nlanguage_quality = 0.5\n"
+    )
     assert run.settings == before

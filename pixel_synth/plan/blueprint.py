@@ -198,7 +198,7 @@ def _life(draw: Draw, knowledge: Knowledge, topic: Disorder, population: Populat
     for pool in pools:
         for event in draw.shuffled(pool):
             for job in draw.shuffled(jobs):
-                if ages := span(base, event.ages, job.ages):
+                if job.id not in event.excludes and (ages := span(base, event.ages, job.ages)):
                     return event, job, ages
     raise ValueError(f"no life fits {topic.id} × {population.id}")  # the coverage rules exclude such pairs
 

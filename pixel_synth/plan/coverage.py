@@ -72,7 +72,7 @@ def why_impossible(knowledge: Knowledge, topic: Disorder, modality: Modality, po
     occupations = knowledge.all(Occupation)
     jobs = [occupations[i] for i in population.occupations] or list(occupations.values())
     events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
-    if not any(span(ages, e.ages, j.ages) for e in events for j in jobs):
+    if not any(span(ages, e.ages, j.ages) for e in events for j in jobs if j.id not in e.excludes):
         return population.id, "no life event and occupation fit this disorder at this age"
     return None
 

@@ -106,11 +106,17 @@ def advice(f: dict[str, Any]) -> list[str]:
     lines = []
     for m in f["metrics"]:
         if m["threshold"] is not None and m["pass"] is not None and m["pass"] < 0.9:
-            lines.append(f"{m['metric']}: only {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; "
-                         f"look at the lowest with `pixel-synth show RUN --rejected`")  # fmt: skip
-        if m["threshold"] is not None and m["real_pass"] is not None and m["real_pass"] < 0.5:
-            lines.append(f"{m['metric']}: {m['real_pass']:.0%} of {m['real_n']} real answers pass {m['threshold']:.2f}; real single "
-                         f"answers are not sessions, so this threshold says nothing about them until it is calibrated")  # fmt: skip
+            lines.append(
+                f"{m['metric']}: {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; "
+                "read the others with `pixel-synth show RUN --rejected`"
+            )
+    low = [m for m in f["metrics"] if m["threshold"] is not None and m["real_pass"] is not None and m["real_pass"] < 0.5]
+    if low:
+        passed = ", ".join(f"{m['metric']} {m['real_pass']:.0%}" for m in low)
+        lines.append(
+            f"of {low[0]['real_n']} real single answers these shares pass: {passed}. Single answers are not sessions, so until the "
+            "thresholds are calibrated on sessions they sort what is written here and prove nothing about it"
+        )
     for c in f["coverage"]:
         gap = c["accepted"] - c["target"]
         if abs(gap) > 0.02 and f["books"]["accepted"] >= 100:
@@ -118,7 +124,7 @@ def advice(f: dict[str, Any]) -> list[str]:
     lines += [f"shortfall: {s['cell']} misses {s['slots']}; raise --max-attempts or read its rejects" for s in f["shortfall"][:5]]
     d = f["diversity"]
     if d["commonest_share"] and d["sample"] >= 100 and d["commonest_share"] > 0.02:
-        lines.append(f"diversity: “{d['commonest']}” is in {d['commonest_share']:.1%} of the conversations; give its source more versions")
+        lines.append(f"variety: “{d['commonest']}” is in {d['commonest_share']:.1%} of the conversations; give its source more versions")
     if f["engine"] == "composer":
         lines.append("engine composer: good for a first look, tests and pipelines; train on conversations of a real model")
     return lines

@@ -87,7 +87,7 @@ class Tally:
             for dim in ("topic", "modality", "population", "difficulty", "risk"):
                 self.planned_labels[dim][getattr(bp, dim)] += 1
         for reason in attempt.reason.split("; ") if attempt.reason else ():
-            self.reasons[re.sub(r":? \d.*$|: .*\d.*$", "", reason)[:80]] += 1
+            self.reasons[_kind(reason)] += 1
         conversation = attempt.conversation
         if conversation is None:
             return
@@ -155,6 +155,13 @@ class Tally:
     def common_sentences(self, most: int = 20) -> list[tuple[str, int]]:
         """Return the sentences that occur in most conversations of the sample."""
         return self._sentences.most_common(most)
+
+
+def _kind(reason: str) -> str:
+    """Return what rejections of one kind have in common: the metric with its weakest part, the rule, the kind of fact."""
+    if below := re.match(r"(\w+): [\d.]+ < ([\d.]+)(?: \(([\w.]+))?", reason):
+        return f"{below[1]} below {below[2]}" + (f", weakest part {below[3]}" if below[3] else "")
+    return reason.split(" (")[0][:100]
 
 
 def summary(values: array[float]) -> tuple[float, float] | None:

@@ -37,9 +37,7 @@ def score_all(conversation: Conversation, knowledge: Knowledge | None = None) ->
     return tuple(scorer(conversation, knowledge) for scorer in SCORERS.values())
 
 
-def overall(
-    scores: tuple[Score, ...], weights: Mapping[str, float] | None = None, *, persona: bool = False
-) -> Score:
+def overall(scores: tuple[Score, ...], weights: Mapping[str, float] | None = None, *, persona: bool = False) -> Score:
     """Return the weighted mean of the scored metrics as a score named "overall".
 
     Unscored metrics are left out and named in the reason.  There is no overall score (``None``) when one of

@@ -35,9 +35,7 @@ _PLAYED_DOWN = phrases("care.played_down")
 _GRAVE = ("cl.risk_noticed", "cl.risk_asked", "cl.no_dismissal", "cl.no_harm")
 
 
-def _risk_rules(
-    mentions: list[risk.Mention], therapist: tuple[Turn, ...]
-) -> tuple[dict[str, float | None], list[Evidence]]:
+def _risk_rules(mentions: list[risk.Mention], therapist: tuple[Turn, ...]) -> tuple[dict[str, float | None], list[Evidence]]:
     first = mentions[0].turn.place
     top = max(m.grade for m in mentions)
     later = [t for t in therapist if t.place > first]

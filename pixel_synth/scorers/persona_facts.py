@@ -25,7 +25,9 @@ _PARTNERED = phrases("fact.partnered")
 _NO_CHILDREN = phrases("fact.no_children")
 _CHILD = re.compile(r"\bmy (?:(?:little|older|younger|oldest|youngest|\w+) )?(?:son|daughter|sons|daughters|kids|children|toddler|baby)\b")
 _CHILDREN = re.compile(rf"\b(?:my|our|have|with|got) ({_NUMBER}) (?:\w+ )?(?:kids|children)\b")
-_SINCE = re.compile(r"\b(?:(?:it|this|all this) (?:all )?(?:started|began)|like this|this way|been going on for|been feeling|felt like this)\b")
+_SINCE = re.compile(
+    r"\b(?:(?:it|this|all this) (?:all )?(?:started|began)|like this|this way|been going on for|been feeling|felt like this)\b"
+)
 _NAME = re.compile(r"\b(?:[Mm]y name is|[Mm]y name's|[Cc]all me) ([A-Z][a-z]+)")
 _JOB = re.compile(
     r"\b(?:i'm|i am|i work as) (?:(?:just|only|still|currently|also) )?an? ((?:[a-z]+[- ]){0,2}?)([a-z]+)\b"

@@ -75,9 +75,7 @@ def _read(messages: tuple[Message, ...]) -> Talk:
                 tuple(lexicon.tags(w) for w in tokens),
             )
         )
-    return Talk(
-        tuple(turns), tuple(t for t in turns if t.who == "client"), tuple(t for t in turns if t.who == "therapist")
-    )
+    return Talk(tuple(turns), tuple(t for t in turns if t.who == "client"), tuple(t for t in turns if t.who == "therapist"))
 
 
 def read(conversation: Conversation) -> Talk:

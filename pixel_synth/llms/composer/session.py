@@ -27,6 +27,13 @@ _ACTS = {"engaged": "engage", "reluctant": "hesitate", "resistant": "resist", "a
 PACE = {"even": 0.6, "fast": 0.9, "slow": 0.2, "erratic": 0.45}
 
 
+class Heard(NamedTuple):
+    """What the therapist heard in a piece of talk, and the piece itself."""
+
+    clause: str
+    said: str
+
+
 class Turn(NamedTuple):
     """One message with its tag and, for the therapist, what was heard."""
 
@@ -116,16 +123,14 @@ class Session:
         self._therapist(heard[:1], None, item.phase, ask=question)
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
-            self._client(self._styled([self.voice.client(held.say)], []), item.phase, "hold_back")
+            said = self.voice.client(held.say)
+            self._client(self._styled([said], []), item.phase, "hold_back")
             room = self.voice.therapist(self.voice.symbol("leave_open"))
-            self._therapist([self._hear(held, self._last)], None, item.phase, ask=room, act="make_room")
+            self._therapist([self._hear(held, said)], None, item.phase, ask=room, act="make_room")
         answer = self._pick(beat.then)
-        self._client(self._styled([self.voice.client(answer.say)], [], plain=item.kind == "risk"), item.phase, "answer")
-        self._therapist([self._hear(answer, self._last)], after, item.phase)
-
-    @property
-    def _last(self) -> str:
-        return self.turns[-1].text
+        said = self.voice.client(answer.say)
+        self._client(self._styled([said], [], plain=item.kind == "risk"), item.phase, "answer")
+        self._therapist([self._hear(answer, said)], after, item.phase)
 
     def _reply_to_lead(self, item: Item, after: Item | None) -> None:
         lead = self._lead
@@ -136,7 +141,7 @@ class Session:
         if safety and self.draw.chance(0.5):
             text = f"{self.voice.client(self.voice.symbol('stall_safe'))} {lower_first(text)}"
         self._client(tidy(text) if safety else self._styled([text], []), item.phase, "reply" if safety else _ACTS[reply.stance])
-        heard = [self._hear(reply, self._last)]
+        heard = [self._hear(reply, text)]
         if not item.repair:
             self._therapist(heard, after, item.phase)
             return
@@ -144,8 +149,9 @@ class Session:
         self._therapist(heard, None, item.phase, ask=self.voice.therapist(self.voice.symbol("repair")), act="repair")
         mended: Reply = self.voice.symbol("mended")
         self.state.alliance = min(1.0, self.state.alliance + 0.25)
-        self._client(self._styled([self.voice.client(mended.say)], []), item.phase, "mend")
-        self._therapist([self._hear(mended, self._last)], after, item.phase)
+        said = self.voice.client(mended.say)
+        self._client(self._styled([said], []), item.phase, "mend")
+        self._therapist([self._hear(mended, said)], after, item.phase)
 
     def _stance(self) -> str:
         return "engaged" if self.draw.chance(0.35 + 0.65 * self.state.alliance) else "reluctant"
@@ -182,12 +188,11 @@ class Session:
                 self.voice.used.discard(beat.say)
         return best
 
-    def _hear(self, reply: Reply, said: str = "") -> str:
+    def _hear(self, reply: Reply, said: str) -> Heard:
         """Put back what was heard; mostly in the wording that stays closest to the client's."""
         lines = [tidy(self.voice.therapist(line)) for line in reply.hear]
-        if said and self.draw.chance(0.75):
-            return max(lines, key=lambda line: echo.shared(line, said))
-        return self.draw.pick(lines)
+        close = self.draw.chance(0.75)
+        return Heard(max(lines, key=lambda line: echo.shared(line, said)) if close else self.draw.pick(lines), said)
 
     # -------------------------------------------------------------------------------------- saying
 
@@ -218,36 +223,39 @@ class Session:
         return tidy(" ".join(parts))
 
     def _client(self, text: str, phase: str, act: str) -> None:
-        if self.turns and phase != "safety" and act in ("disclose", "answer", "engage", "mend") and self.draw.chance(0.45):
+        free = self.turns and not self.turns[-1].text.endswith("?")  # a question is answered, not echoed
+        if free and phase != "safety" and act in ("disclose", "answer", "engage", "mend") and self.draw.chance(0.6):
             text = f"{self._take_up(self.turns[-1].heard)} {text}"
         self.turns.append(Turn("user", tidy(text), TurnTag(phase=phase, act=act)))
 
-    def _therapist(self, heard: list[str], after: Item | None, phase: str, *, ask: str = "", act: str = "") -> None:
+    def _therapist(self, heard: list[Heard], after: Item | None, phase: str, *, ask: str = "", act: str = "") -> None:
         """Reflect, then prompt: with the given question, or on the way to the next item."""
         self.state.met()
         move, closing = "", False
         if not ask:
             ask, act, move, closing = self._prompt(after)
-        if len(heard) > 1 and self.draw.chance(0.5) and all(len(h.split()) < 16 for h in heard):
-            first, second = (lower_first(h) for h in heard[-2:])
+        if len(heard) > 1 and self.draw.chance(0.5) and all(len(h.clause.split()) < 16 for h in heard):
+            first, second = (lower_first(h.clause) for h in heard[-2:])
             frame = self.voice.therapist(self.voice.symbol("frame_two"), H1=upper_first(first), h2=second, h1=first)
         else:
-            clause = lower_first(heard[-1])
-            frame = self._frame(clause, bool(ask), echoes="safety" not in (phase, act))
+            heard = sorted(heard, key=lambda h: echo.shared(h.clause, h.said))
+            frame = self._frame(heard[-1], bool(ask), echoes="safety" not in (phase, act))
         aside = self._aside(act, bool(ask))
         text = tidy(f"{frame} {self.voice.therapist(self.voice.symbol(aside))} {ask}" if aside else f"{frame} {ask}")
-        self.turns.append(Turn("assistant", text, TurnTag(phase="close" if closing else phase, act=act or "explore", move=move), heard[-1]))
+        self.turns.append(
+            Turn("assistant", text, TurnTag(phase="close" if closing else phase, act=act or "explore", move=move), heard[-1].clause)
+        )
 
-    def _frame(self, clause: str, asks: bool, echoes: bool) -> str:
+    def _frame(self, heard: Heard, asks: bool, echoes: bool) -> str:
         """Put a heard clause into a sentence, often beginning with the client's own words."""
-        said = self.turns[-1].text
-        things, quotes = self._unsaid(echo.things(said)), self._unsaid(echo.snippets(said))
+        things, quotes = self._unsaid(echo.things(heard.said)), self._unsaid(echo.snippets(heard.said))
+        clause = lower_first(heard.clause)
         words = {"h": clause, "H": upper_first(clause)}
-        if echoes and things and self.draw.chance(0.5):
+        if echoes and things and self.draw.chance(0.6):
             thing = self.draw.pick(things)
             self.echoed.add(thing)
             return self.voice.therapist(self.draw.pick(grammar()["frame_thing"]), t=thing, T=upper_first(thing), **words)
-        if echoes and quotes and self.draw.chance(0.55):
+        if echoes and quotes and self.draw.chance(0.7):
             quote = max(quotes, key=len)
             self.echoed.add(quote)
             return self.voice.therapist(self.draw.pick(grammar()["frame_quote"]), q=lower_first(quote), Q=upper_first(quote), **words)
