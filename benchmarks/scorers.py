@@ -63,7 +63,8 @@ def main() -> None:
         q = [values[min(len(values) - 1, int(len(values) * f))] for f in (0.25, 0.5, 0.75)]
         passing = f"{sum(v >= limits[metric] for v in values) / len(values):.0%} at {limits[metric]:.2f}" if metric in limits else ""
         print(f"{metric:<26} {len(values):>6} {q[0]:>6.2f} {q[1]:>6.2f} {q[2]:>6.2f}  {passing}")
-    own, other = [], []
+    own: list[float] = []
+    other: list[float] = []
     for a, b in pairwise(drawn):
         if a["topic"] == b["topic"]:
             continue

@@ -25,7 +25,8 @@ def parser() -> argparse.ArgumentParser:
         description="Look at, check, score and filter therapeutic training conversations. Make some first: python pipelines/psychology.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  pixel-synth knowledge show panic_disorder\n  pixel-synth show runs/psychology-001\n"
-        "  pixel-synth score runs/psychology-001/data/conversations.jsonl --metric coherence\n  pixel-synth report runs/psychology-001 --format txt",
+        "  pixel-synth score runs/psychology-001/data/conversations.jsonl --metric coherence\n"
+        "  pixel-synth report runs/psychology-001 --format txt",
     )
     p.add_argument("--version", action="version", version=f"pixel-synth {__version__}")
     commands = p.add_subparsers(title="commands", metavar="COMMAND", required=True)

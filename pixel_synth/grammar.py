@@ -144,12 +144,7 @@ def variants(text: str, limit: int = 512) -> list[str]:
     return walk(parse(text))
 
 
-@cache
-def cue_pattern(cue: str) -> re.Pattern[str]:
-    """Compile a cue: words match whole and case-blind, ``*`` ends a stem, ``..`` allows up to four words between.
-
-    ``"sleep*"`` finds *sleeping*, ``"let..down"`` finds *let everybody down*, ``"4 months"`` is literal.
-    """
+def _cue(cue: str) -> str:
     parts = []
     for word in re.split(r"(\.\.|\s+)", cue.strip().lower()):
         if word == "..":
@@ -158,12 +153,20 @@ def cue_pattern(cue: str) -> re.Pattern[str]:
             parts.append(r"\s+")
         else:
             parts.append(re.escape(word).replace("'", "['’]").replace(r"\*", r"[\w'’]*"))
-    return re.compile(r"(?<![\w'’])" + "".join(parts) + r"(?![\w])", re.IGNORECASE)
+    return "".join(parts)
+
+
+@cache
+def cue_pattern(cues: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile cues to one pattern; without cues it never matches.
+
+    Words match whole and case-blind, ``*`` ends a stem, ``..`` allows up to four words between: ``"sleep*"`` finds
+    *sleeping*, ``"let..down"`` finds *let everybody down*, ``"4 months"`` is literal.
+    """
+    any_of = "|".join(_cue(c) for c in cues) or r"(?!)"
+    return re.compile(rf"(?<!\w)(?<!\w['’])(?:{any_of})(?!\w)", re.IGNORECASE)
 
 
 def find_cue(cues: Iterable[str], text: str) -> re.Match[str] | None:
     """Return the first match of any cue in the text, or ``None``."""
-    for cue in cues:
-        if match := cue_pattern(cue).search(text):
-            return match
-    return None
+    return cue_pattern(tuple(cues)).search(text)

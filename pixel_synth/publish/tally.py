@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter, defaultdict
+from itertools import pairwise
 from typing import NamedTuple
 
 from pixel_synth.records import Attempt, Conversation, Outcome
@@ -125,7 +126,7 @@ class Tally:
                 continue
             self._turns[message.role][hash(message.content)] += 1
             words = [w.lower() for w in _WORD.findall(message.content)]
-            self._bigrams.update(hash(pair) for pair in zip(words, words[1:], strict=False))
+            self._bigrams.update(hash(pair) for pair in pairwise(words))
             self._n_bigrams += max(0, len(words) - 1)
             mine.update(" ".join(_WORD.findall(s.lower())) for s in _SENTENCE.split(message.content))
         self._sentences.update(sorted(mine - {""}))  # sorted: ties must not depend on hash seeds

@@ -108,7 +108,7 @@ def _order(talk: Talk) -> float | None:
             tie[i][j] = tie[j][i] = min(weight, 6.0) / size
     slots = {who: [i for i, t in enumerate(turns) if t.who == who] for who in ("client", "therapist")}
     seed = int.from_bytes(blake2b("\n".join(t.text for t in turns).encode(), digest_size=8).digest(), "big")
-    rng = random.Random(seed)  # noqa: S311  (permutations, not secrets)
+    rng = random.Random(seed)
 
     def cohesion(order: list[int]) -> float:
         near = sum(tie[order[k]][order[k + 1]] for k in range(n - 1))

@@ -18,8 +18,6 @@ persona, or when the client says fewer than 80 words and states no fact.
 from __future__ import annotations
 
 import math
-import re
-from functools import lru_cache
 from typing import Literal
 
 from pixel_synth.grammar import cue_pattern
@@ -52,11 +50,6 @@ MARKERS: dict[str, dict[str, int]] = {
 Pace = Literal["even", "fast", "slow", "erratic"]
 
 
-@lru_cache(maxsize=64)
-def _alternation(cues: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(cue_pattern(c).pattern for c in cues) or r"(?!)")
-
-
 def _trait(talk: Talk, domain: str, high: bool, knowledge: Knowledge | None) -> tuple[float, list[Evidence]]:
     """Return the signed deviation towards the claimed pole and the words that point the other way."""
     total = sum(len(t.words) for t in talk.client)
@@ -72,8 +65,8 @@ def _trait(talk: Talk, domain: str, high: bool, knowledge: Knowledge | None) -> 
     entry = knowledge.all(Trait).get(domain) if knowledge else None
     if entry:
         own, opposite = (entry.high, entry.low) if high else (entry.low, entry.high)
-        plus = sum(len(_alternation(own.cues).findall(t.text)) for t in talk.client)
-        found = hits(_alternation(opposite.cues), talk.client, f"{domain}.against")
+        plus = sum(len(cue_pattern(own.cues).findall(t.text)) for t in talk.client)
+        found = hits(cue_pattern(opposite.cues), talk.client, f"{domain}.against")
         signed += (plus - len(found)) / (plus + len(found) + 2)
         evidence += found
     return signed, evidence

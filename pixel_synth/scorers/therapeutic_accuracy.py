@@ -19,9 +19,6 @@ Value = practice x (0.5 + 0.5 case), at most 0.8 when a case part is not fully t
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-
 from pixel_synth.grammar import cue_pattern
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.knowledge.models import Modality
@@ -45,17 +42,13 @@ def _competence(x: float, fair: float, good: float) -> float:
     return 0.8 * x / fair if x < fair else 0.8 + 0.2 * ramp(x, fair, good)
 
 
-@lru_cache(maxsize=64)
-def _markers(markers: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(cue_pattern(m).pattern) for m in markers)
-
-
 def _modality(talk: Talk, name: str, knowledge: Knowledge | None) -> tuple[float | None, list[Evidence]]:
     entry = knowledge.all(Modality).get(name) if knowledge and name else None
     if entry is None:
         return None, []
     found = []
-    for pattern in _markers(entry.markers):
+    for marker in entry.markers:
+        pattern = cue_pattern((marker,))
         for turn in talk.therapist:
             if match := pattern.search(turn.text):
                 found.append(span(turn, match.start(), match.end(), "modality"))

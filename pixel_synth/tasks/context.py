@@ -75,10 +75,10 @@ class Context:
         """Name, age, work, who is close, personality and attachment."""
         p, k = self.bp.persona, self.knowledge
         big = ", ".join(f"{level} {trait}" for trait, level in p.big_five.model_dump().items() if level != "mid")
-        person = k.get(Person, p.person)
+        defenses = ", ".join(k.get(Defense, d).name for d in p.defenses)
         return (
-            f"{p.name} ({p.pronouns}), {p.age}, {k.get(Occupation, p.occupation).np}; closest: {person.np}; {big or 'average traits'}; "
-            f"attachment: {k.get(Attachment, p.attachment).name}; defences: {', '.join(k.get(Defense, d).name for d in p.defenses) or 'none'}"
+            f"{p.name} ({p.pronouns}), {p.age}, {k.get(Occupation, p.occupation).np}; closest: {k.get(Person, p.person).np}; "
+            f"{big or 'average traits'}; attachment: {k.get(Attachment, p.attachment).name}; defences: {defenses or 'none'}"
         )
 
     @cached_property

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from pixel_synth.grammar import cue_pattern
 from pixel_synth.knowledge.models import Pole, Trait
 from pixel_synth.records import BigFive
-
-
-@lru_cache(maxsize=32)
-def _words(cues: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(cue_pattern(c).pattern for c in cues) or r"(?!)", re.IGNORECASE)
 
 
 class Manner:
@@ -22,8 +15,8 @@ class Manner:
     def __init__(self, traits: dict[str, Trait], levels: BigFive) -> None:
         off = [(t, v) for t, v in levels.model_dump().items() if v != "mid" and t in traits]
         self.poles: Sequence[Pole] = [getattr(traits[t], v) for t, v in off]
-        self._for = [_words(p.cues) for p in self.poles]
-        self._against = [_words(getattr(traits[t], "low" if v == "high" else "high").cues) for t, v in off]
+        self._for = [cue_pattern(p.cues) for p in self.poles]
+        self._against = [cue_pattern(getattr(traits[t], "low" if v == "high" else "high").cues) for t, v in off]
 
     def fit(self, text: str) -> float:
         """Return own words minus twice the opposite poles' words."""
