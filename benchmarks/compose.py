@@ -93,9 +93,8 @@ def main() -> None:
               f"{theirs['seconds']:>19.1f} {theirs['seconds'] / (theirs['seconds'] + ours['seconds']):>10.1%}", flush=True)  # fmt: skip
     (small, a), (large, b) = seen[0], seen[-1]
     if large > small:
-        print(
-            f"growth {small:,} → {large:,}: rows ×{large / small:.1f}, time ×{b['seconds'] / a['seconds']:.2f}, memory ×{b['peak_mb'] / a['peak_mb']:.2f}"
-        )
+        time_x, memory_x = b["seconds"] / a["seconds"], b["peak_mb"] / a["peak_mb"]
+        print(f"growth {small:,} → {large:,}: rows ×{large / small:.1f}, time ×{time_x:.2f}, memory ×{memory_x:.2f}")
 
 
 if __name__ == "__main__":

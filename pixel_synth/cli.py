@@ -186,11 +186,13 @@ def show_run(args: argparse.Namespace) -> int:
     """Print conversations of a run to read."""
     import random
 
-    from pixel_synth.errors import RunError
+    from pixel_synth.errors import RunError, UsageError
     from pixel_synth.jsonl import conversations
     from pixel_synth.runs.directory import Run
     from pixel_synth.runs.screen import conversation
 
+    if args.k < 1:
+        raise UsageError(f"-k must be at least 1, not {args.k}")
     run = Run.open(args.path)
     path = run.path / "data" / ("rejected.jsonl" if args.rejected else "conversations.jsonl")
     if not path.is_file():

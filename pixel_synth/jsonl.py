@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -13,6 +16,29 @@ from pixel_synth.errors import RecordError
 from pixel_synth.records import Conversation
 
 MAX_LINE_BYTES = 8 * 2**20
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[str]]:
+    """Write a text file beside its place and move it there at the end, so that it is whole, the old one, or not there.
+
+    Raises:
+        RecordError: When it cannot be written there.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("w", encoding="utf-8")
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class Row(NamedTuple):
@@ -47,7 +73,7 @@ def read(path: Path) -> Iterator[Row]:
                     yield Row(number, None, f"line is longer than {MAX_LINE_BYTES >> 20} MiB")
                 elif line.strip():
                     yield _row(number, line)
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RecordError(f"{path}: damaged gzip after line {number}: {error}") from error
 
 

@@ -70,8 +70,12 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         raise PromptError(f"no prompt {name!r} in {path.parent}", hint=f"known: {known}")
     raw = path.read_text(encoding="utf-8")
     head, _, body = raw.removeprefix("---\n").partition("\n---\n")
-    front = yaml.safe_load(head)
-    if not isinstance(front, dict) or set(front) != {"name", "version", "variables"} or front["name"] != name:
+    try:
+        front = yaml.safe_load(head)
+    except yaml.YAMLError as error:
+        raise PromptError(f"{path}: front matter is not YAML: {error}") from error
+    fine = isinstance(front, dict) and set(front) == {"name", "version", "variables"} and front["name"] == name
+    if not fine or not isinstance(front["variables"], list):
         raise PromptError(f"{path}: front matter must hold name (= file stem), version and variables")
     pieces = _SECTION.split(body)
     if len(pieces) < 3 or pieces[0].strip():

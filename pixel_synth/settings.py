@@ -90,6 +90,35 @@ class Settings(BaseSettings):
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
+class _Exact(Settings):
+    """Settings from given values alone."""
+
+    model_config = SettingsConfigDict(toml_file=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def exact_settings(values: dict[str, Any]) -> Settings:
+    """Rebuild settings as they were stored, whatever ``pixel.toml`` and the environment say now.
+
+    Raises:
+        UsageError: When the values are no settings.
+    """
+    try:
+        return Settings.model_construct(**dict(_Exact(**values)))
+    except ValidationError as error:
+        raise UsageError(f"unusable stored settings: {error.errors()[0]['msg']}") from error
+
+
 def load_settings(**flags: Any) -> Settings:
     """Build the settings from ``pixel.toml``, the environment and flags (``None`` = flag not given).
 

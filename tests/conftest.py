@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,6 @@ def wanted(items: list[pytest.Item], fixture: str) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: sum(name in getattr(item, "fixturenames", ()) for name in ("finished_run", "resumed_run")))
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    return ROOT
 
 
 @pytest.fixture(scope="session")
@@ -107,62 +103,52 @@ def script() -> Script:
     return call
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _started_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str] | None]:
-    """Start the real run in the background when a collected test needs it."""
-    if not wanted(request.session.items, "_ended_run"):
-        yield None
-        return
-    out = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, str(SCRIPT), "-n", str(RUN_N), "--workers", "1", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.out = out  # type: ignore[attr-defined]
-    yield process
-    if process.poll() is None:
-        process.terminate()
-        process.wait(20)
+def _finish(*args: object) -> None:
+    """Call the pipeline script and let it end with everything accepted or a shortfall."""
+    command = [sys.executable, str(SCRIPT), *map(str, args), "--workers", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.fixture(scope="session")
-def _ended_run(_started_run: subprocess.Popen[str]) -> Path:
-    told, errors = _started_run.communicate(timeout=180)
-    assert _started_run.returncode in (0, 3), f"{told}\n{errors}"
-    (path,) = _started_run.out.iterdir()  # type: ignore[attr-defined]
+def _run(out: Path) -> Path:
+    _finish("-n", RUN_N, "--out", out)
+    (path,) = out.iterdir()
     return path
 
 
-@pytest.fixture(scope="session")
-def finished_run(request: pytest.FixtureRequest, _ended_run: Path) -> Path:
-    """The directory of a real, finished run of the pipeline script (n=6, seed 7); nothing may change it."""
-    if wanted(request.session.items, "resumed_run"):
-        request.getfixturevalue("_damaged_run")  # its resuming goes on in the background
-    return _ended_run
-
-
-@pytest.fixture(scope="session")
-def _damaged_run(_ended_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str] | None]:
-    """Damage a copy of the finished run and begin to resume it in the background: a line torn, shards and results gone."""
-    copy = tmp_path_factory.mktemp("damaged") / _ended_run.name
-    shutil.copytree(_ended_run, copy)
+def _damage_and_resume(run: Path, copy: Path) -> Path:
+    """Tear a line of a copy of the run, take shards and results away, and resume it."""
+    shutil.copytree(run, copy)
     shards = sorted((copy / "shards").glob("*.jsonl"))
     whole = shards[0].read_bytes().splitlines(keepends=True)
     shards[0].write_bytes(b"".join(whole[:2]) + whole[2][: len(whole[2]) // 2])
     for path in (*shards[1:], *(p for p in copy.rglob("*") if p.is_file() and p.name in DERIVED)):
         path.unlink()
     (copy / ".plan.jsonl.part").write_text("left over")
-    command = [sys.executable, str(SCRIPT), "--resume", str(copy), "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.path = copy  # type: ignore[attr-defined]
-    yield process
-    if process.poll() is None:
-        process.terminate()
-        process.wait(20)
+    _finish("--resume", copy)
+    return copy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _real_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+    """Start what the collected tests need of real runs in the background, one after the other."""
+    runs: dict[str, Future[Path]] = {}
+    with ThreadPoolExecutor(1) as pool:
+        if wanted(request.session.items, "finished_run"):
+            runs["finished"] = pool.submit(_run, tmp_path_factory.mktemp("runs"))
+        if wanted(request.session.items, "resumed_run"):
+            copy = tmp_path_factory.mktemp("damaged") / "psychology-001"
+            runs["resumed"] = pool.submit(lambda: _damage_and_resume(runs["finished"].result(), copy))
+        yield runs
 
 
 @pytest.fixture(scope="session")
-def resumed_run(_damaged_run: subprocess.Popen[str]) -> Path:
+def finished_run(_real_runs: dict[str, Future[Path]]) -> Path:
+    """The directory of a real, finished run of the pipeline script (n=6, seed 7); nothing may change it."""
+    return _real_runs["finished"].result()
+
+
+@pytest.fixture(scope="session")
+def resumed_run(finished_run: Path, _real_runs: dict[str, Future[Path]]) -> Path:
     """A copy of the finished run that was damaged and resumed."""
-    told, errors = _damaged_run.communicate(timeout=180)
-    assert _damaged_run.returncode in (0, 3), f"{told}\n{errors}"
-    path: Path = _damaged_run.path  # type: ignore[attr-defined]
-    return path
+    return _real_runs["resumed"].result()

@@ -80,13 +80,15 @@ def test_a_promised_fact_that_nobody_says_rejects(conversation: Conversation) ->
     assert judge(conversation, good(), LIMITS).accepted
 
 
-def test_a_fact_counts_only_from_the_speaker_it_was_promised_of(conversation: Conversation) -> None:
+@pytest.mark.parametrize("speaker", ["client", "therapist"])
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_fact_counts_only_from_the_speaker_it_was_promised_of(conversation: Conversation, speaker: str, role: str) -> None:
     assert conversation.blueprint is not None
-    fact = Fact(id="moon", kind="event", text="moon", cues=("moon landing",))
+    fact = Fact(id="moon", kind="event", text="moon", cues=("moon landing",), speaker=speaker)  # type: ignore[arg-type]
     bp = conversation.blueprint.model_copy(update={"must_appear": (fact,)})
-    for role, missing in (("user", ()), ("assistant", (fact,))):
-        messages = (*conversation.messages[:-1], Message(role=role, content="We spoke of the moon landing."))
-        assert missing_facts(conversation.model_copy(update={"blueprint": bp, "messages": messages})) == missing
+    messages = (*conversation.messages[:-1], Message(role=role, content="We spoke of the moon landing."))  # type: ignore[arg-type]
+    missing = missing_facts(conversation.model_copy(update={"blueprint": bp, "messages": messages}))
+    assert missing == (() if (speaker == "client") is (role == "user") else (fact,))
 
 
 def test_a_conversation_without_a_plan_owes_no_facts(conversation: Conversation) -> None:

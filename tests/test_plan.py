@@ -91,7 +91,7 @@ def test_topics_and_difficulties_are_within_a_record_of_their_targets_in_small_p
 
 
 def test_every_topic_meets_every_modality_it_may_meet(large: Plan) -> None:
-    banned = {(e.topic, e.other) for e in large.space.exclusions}
+    banned = {(e.one, e.other) for e in large.space.exclusions}
     seen = Counter((c.topic, c.modality) for c in large.cells)
     for topic in large.space.targets["topic"]:
         for modality in large.space.targets["modality"]:
@@ -113,7 +113,7 @@ def test_ruled_out_pairs_are_never_planned_and_say_why(large: Plan, knowledge: K
                 assert population.id not in item.populations
         assert not {topic.id, modality.id} & set(population.excludes)
         assert cell.risk in topic.risks
-    listed = {(e.topic, e.other) for e in large.space.exclusions}
+    listed = {(e.one, e.other) for e in large.space.exclusions}
     for modality in knowledge.all(Modality).values():
         for item in modality.contraindications:
             for topic in item.disorders if item.effect == "exclude" else ():
@@ -131,7 +131,7 @@ def without(knowledge: Knowledge, modality: str, population: str) -> Knowledge:
 def test_a_modality_ruled_out_for_a_population_is_not_planned_with_it(knowledge: Knowledge) -> None:
     base = without(knowledge, "cbt", "veteran")
     plan = Plan(load_settings(), base, 400)
-    assert ("cbt", "veteran") in {(e.topic, e.other) for e in plan.space.exclusions}
+    assert ("cbt", "veteran") in {(e.one, e.other) for e in plan.space.exclusions}
     assert not [c for c in plan.cells if (c.modality, c.population) == ("cbt", "veteran")]
 
 
@@ -202,6 +202,15 @@ def test_lives_fit_the_age(blueprints: list[Blueprint], knowledge: Knowledge) ->
         assert fits_event(event, topic)
         assert event.id not in population.excludes
         assert not population.occupations or job.id in population.occupations
+
+
+def test_events_typical_of_a_population_are_preferred(knowledge: Knowledge) -> None:
+    typical = {p.id: set(p.events) for p in knowledge.all(Population).values() if p.events}
+    plan = Plan(load_settings(populations=tuple(typical)), knowledge, 300)
+    open_topics = {d.id for d in knowledge.all(Disorder).values() if sum(fits_event(e, d) for e in knowledge.all(LifeEvent).values()) > 20}
+    drawn = [bp for bp in (plan.blueprint(slot) for slot in range(300)) if bp.topic in open_topics]
+    assert len(drawn) > 50
+    assert sum(bp.event in typical[bp.population] for bp in drawn) / len(drawn) > 0.4
 
 
 def test_nobody_who_died_or_left_is_the_close_person(blueprints: list[Blueprint]) -> None:

@@ -83,7 +83,7 @@ def test_settings_are_frozen() -> None:
 
 @given(st.integers(1, 500), st.integers(0, 16), st.integers(1, 99))
 def test_run_time_knobs_do_not_change_the_fingerprint(accept: int, workers: int, window: int) -> None:
-    assert {"accept", "workers", "window"} <= RUNTIME_KEYS
+    assert {"accept", "workers", "window", "out"} == RUNTIME_KEYS
     assert Settings(accept=accept, workers=workers, window=window).fingerprint() == Settings().fingerprint()
 
 

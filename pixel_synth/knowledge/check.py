@@ -73,8 +73,10 @@ def check(knowledge: Knowledge) -> list[Finding]:
     for pack in knowledge.packs:
         text = ""
         for i, entry in enumerate(pack.entries):
-            for rule in ENTRY_CHECKS:
-                for key, message in rule(entry, knowledge):
+            slips = list(notation(entry, knowledge))
+            rest = ENTRY_CHECKS if not any("in:" in message for _, message in slips) else ()  # unreadable talk: mend that first
+            for found in (slips, *(rule(entry, knowledge) for rule in rest)):
+                for key, message in found:
                     text = text or pack.path.read_text(encoding="utf-8")
                     full = ("entries", i, *key)
                     dotted = ".".join(str(k) for k in (entry.id, *key))
@@ -190,7 +192,6 @@ def _finding(pack: Pack, key: Key, where: str, message: str) -> Finding:
 
 
 ENTRY_CHECKS: tuple[Callable[[Entry, Knowledge], Iterator[tuple[Key, str]]], ...] = (
-    notation,
     cues_match,
     references,
     short_sentences,

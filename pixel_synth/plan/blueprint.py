@@ -28,7 +28,7 @@ from pixel_synth.knowledge.models import (
     Profile,
 )
 from pixel_synth.plan.coverage import Cell, fits_event, span
-from pixel_synth.records import Blueprint, Fact, Persona, PlannedMove, Severity, stable_id
+from pixel_synth.records import DIFFICULTIES, RIDERS, Blueprint, Fact, Persona, PlannedMove, Severity, stable_id
 
 MAX_EXCHANGES = 12
 # Given names in use in many countries; they carry no other meaning.
@@ -144,7 +144,8 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     protocol = next(iter(knowledge.all(CrisisProtocol).values()), None) if cell.risk != "none" else None
     steps = steps_for(protocol, cell.risk) if protocol else []
     heard = heard[: {"none": 9, "low": 6, "moderate": 4, "high": 2}[cell.risk]]
-    moves, turns = _session(Draw(seed, slot, attempt, "session"), cell, modality, len(heard), len(steps[1:]))
+    told = 1 + sum(topic.criterion(c).kind != "exposure" for c in heard)  # the close person as well; exposures are the event
+    moves, turns = _session(Draw(seed, slot, attempt, "session"), cell, modality, told, len(steps[1:]))
     facts = [Fact(id=f"{topic.id}.{c.id}", kind="criterion", text=c.text, cues=_cues(c, event)) for c in map(topic.criterion, heard)]
     facts.append(Fact(id="duration", kind="duration", text=f"for {said}", cues=duration_cues))
     facts.append(Fact(id=event.id, kind="event", text=event.name, cues=event.cues))
@@ -212,22 +213,23 @@ def _person(draw: Draw, knowledge: Knowledge, event: LifeEvent, age: int) -> Per
     return draw.pick(safe or people)
 
 
-def _session(draw: Draw, cell: Cell, modality: Modality, n_heard: int, n_steps: int) -> tuple[tuple[PlannedMove, ...], int]:
-    """Choose the moves and the number of turns so that everything planned has room."""
-    rank = ("basic", "intermediate", "advanced").index(cell.difficulty)
-    room = [m for m in modality.moves if ("basic", "intermediate", "advanced").index(m.difficulty) <= rank]
-    close = [m for m in modality.moves if m.phase == "close"]
-    working = [m for m in draw.shuffled(room) if m.phase in ("explore", "work")]
+def _session(draw: Draw, cell: Cell, modality: Modality, n_told: int, n_steps: int) -> tuple[tuple[PlannedMove, ...], int]:
+    """Choose the moves and the number of turns so that everything planned has room.
+
+    What the client tells can ride along with other things: up to `RIDERS` with each thing that has an exchange of its own.
+    """
+    rank = DIFFICULTIES.index(cell.difficulty)
+    riders, shows = RIDERS[cell.risk], int(n_steps > 0)
+    own = max(0, -(-(n_told - riders - shows) // (riders + 1)))
+    room = MAX_EXCHANGES - (1 + own + shows + n_steps)
+    fitting = [m for m in modality.moves if DIFFICULTIES.index(m.difficulty) <= rank]
+    closing = [m for m in fitting if m.phase == "close"] or [m for m in modality.moves if m.phase == "close"]
+    close = [draw.pick(closing)] if closing and room > 0 else []
+    working = draw.shuffled([m for m in fitting if m.phase in ("explore", "work")])
     wanted = {"none": 2 + draw.below(2), "low": 2, "moderate": 1, "high": 0}[cell.risk]
-    chosen = sorted(working[:wanted], key=lambda m: m.phase != "explore")
+    chosen = sorted(working[: max(0, min(wanted, room - len(close)))], key=lambda m: m.phase != "explore")
+    moves = tuple(PlannedMove(move=m.id, phase=m.phase) for m in (*chosen, *close))
+    fewest = 1 + own + shows + n_steps + len(moves)
     resist = rank if cell.risk in ("none", "low") else min(rank, 1)
-    closing = cell.risk != "high"
-    shows = 1 if n_steps else 0
-    fewest = 1 + (n_heard + 1) // 2 + shows + n_steps + len(chosen) + closing
-    ideal = 4 + n_heard + shows + n_steps + len(chosen) + resist + closing
-    exchanges = max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(5))))
-    moves = [PlannedMove(move=m.id, phase=m.phase) for m in chosen]
-    if close and cell.risk != "high":
-        last = draw.pick(close)
-        moves.append(PlannedMove(move=last.id, phase=last.phase))
-    return tuple(moves), exchanges * 2
+    ideal = 3 + n_told + shows + n_steps + len(moves) + resist
+    return moves, 2 * max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(5))))

@@ -33,17 +33,18 @@ class Cell(NamedTuple):
 class Exclusion(NamedTuple):
     """A pair that is never planned, and why."""
 
-    topic: str
+    one: str
     other: str
     reason: str
 
 
 class Space(NamedTuple):
-    """The values of each dimension with their target shares, and the pairs ruled out."""
+    """The values of each dimension with their target shares, what can go together, and the pairs ruled out."""
 
     targets: dict[str, dict[str, float]]
-    exclusions: tuple[Exclusion, ...]
+    allowed: dict[str, dict[str, tuple[str, ...]]]  # topic → modality → populations
     risks_of: dict[str, tuple[Risk, ...]]
+    exclusions: tuple[Exclusion, ...]
 
 
 def span(*ranges: tuple[int, int]) -> tuple[int, int] | None:
@@ -59,21 +60,24 @@ def fits_event(event: LifeEvent, topic: Disorder) -> bool:
     return not event.chapters or topic.chapter in event.chapters
 
 
-def why_impossible(knowledge: Knowledge, topic: Disorder, modality: Modality, population: Population) -> tuple[str, str] | None:
-    """Return (the id the topic cannot go with, the reason), or ``None`` when the triple is possible."""
+def why_impossible(knowledge: Knowledge, topic: Disorder, modality: Modality, population: Population) -> Exclusion | None:
+    """Return the pair that rules a triple out, with the reason, or ``None`` when the triple is possible."""
     for item in modality.contraindications:
         if item.effect == "exclude" and topic.id in item.disorders:
-            return modality.id, item.text
-    if topic.id in population.excludes:
-        return population.id, f"{population.name}: the pack rules this disorder out"
+            return Exclusion(topic.id, modality.id, item.text)
+        if item.effect == "exclude" and population.id in item.populations:
+            return Exclusion(modality.id, population.id, item.text)
+    for entry in (topic, modality):
+        if entry.id in population.excludes:
+            return Exclusion(entry.id, population.id, f"the pack of {population.name} rules it out")
     ages = span(population.ages, (max(topic.min_age, 18), 90))
     if ages is None:
-        return population.id, "no age fits both"
+        return Exclusion(topic.id, population.id, "no age fits both")
     occupations = knowledge.all(Occupation)
     jobs = [occupations[i] for i in population.occupations] or list(occupations.values())
     events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
     if not any(span(ages, e.ages, j.ages) for e in events for j in jobs if j.id not in e.excludes):
-        return population.id, "no life event and occupation fit this disorder at this age"
+        return Exclusion(topic.id, population.id, "no life event and occupation fit this disorder at this age")
     return None
 
 
@@ -109,28 +113,27 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
     risks = {r: s for r, s in settings.risk_shares.items() if s > 0 and (not settings.risks or r in settings.risks)}
     for risk in settings.risks:
         risks.setdefault(risk, 1.0 / len(settings.risks))
-    exclusions: dict[tuple[str, str], Exclusion] = {}
-    for t in topics:
-        for m in mods:
-            for p in pops:
-                if found := why_impossible(knowledge, disorders[t], modalities[m], populations[p]):
-                    exclusions.setdefault((t, found[0]), Exclusion(t, *found))
-    for m in mods:
-        for p in pops:
-            for item in modalities[m].contraindications:
-                if item.effect == "exclude" and p in item.populations:
-                    exclusions.setdefault((m, p), Exclusion(m, p, item.text))
-            if m in populations[p].excludes:
-                exclusions.setdefault((m, p), Exclusion(m, p, f"{populations[p].name}: the pack rules this modality out"))
+    exclusions: set[Exclusion] = set()
+    allowed: dict[str, dict[str, tuple[str, ...]]] = {}
     risks_of = {t: tuple(r for r in risks if r in disorders[t].risks) for t in topics}
     for t in topics:
         if not risks_of[t]:
-            exclusions[t, "risk"] = Exclusion(t, "risk", f"risk {'/'.join(risks)} is not planned with this disorder")
-        elif all((t, m) in exclusions for m in mods) or all((t, p) in exclusions for p in pops):
-            exclusions[t, "all"] = Exclusion(t, "all", "no modality or population is left for it")
-    left = [t for t in topics if (t, "risk") not in exclusions and (t, "all") not in exclusions]
-    if not left:
-        raise UsageError("nothing is left to plan with these filters", hint="; ".join(e.reason for e in exclusions.values())[:400])
+            exclusions.add(Exclusion(t, f"risk {'/'.join(risks)}", "the pack does not give this disorder such a risk"))
+            continue
+        rows: dict[str, list[str]] = {}
+        for m in mods:
+            for p in pops:
+                found = why_impossible(knowledge, disorders[t], modalities[m], populations[p])
+                if found:
+                    exclusions.add(found)
+                else:
+                    rows.setdefault(m, []).append(p)
+        if rows and settings.topic_shares.get(t) != 0.0:
+            allowed[t] = {m: tuple(ps) for m, ps in rows.items()}
+    if not allowed:
+        why = "; ".join(e.reason for e in sorted(exclusions)) or "every topic left has a share of 0"
+        raise UsageError("nothing is left to plan with these filters", hint=why[:400])
+    left = list(allowed)
     total = sum(risks.values())
     targets: dict[str, dict[str, float]] = {
         "topic": _shares(left, settings.topic_shares),
@@ -139,12 +142,11 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
         "difficulty": {k: v for k, v in settings.difficulty_shares.items() if v > 0},
         "risk": {r: s / total for r, s in risks.items()},
     }
-    return Space(targets, tuple(exclusions[k] for k in sorted(exclusions)), risks_of)
+    return Space(targets, allowed, risks_of, tuple(sorted(exclusions)))
 
 
 def deal(space: Space, seed: int) -> Iterator[Cell]:
     """Deal cells without end, in slot order."""
-    banned = {(e.topic, e.other) for e in space.exclusions}
     order = {d: {v: i for i, v in enumerate(Draw(seed, "deal", d).shuffled(sorted(t)))} for d, t in space.targets.items()}
     counts: Counter[tuple[str, ...]] = Counter()
     slot = 0
@@ -166,11 +168,8 @@ def deal(space: Space, seed: int) -> Iterator[Cell]:
             return best
 
         topic = take("topic", list(space.targets["topic"]))
-        modality = take("modality", [m for m in space.targets["modality"] if (topic, m) not in banned], topic)
-        pops = [p for p in space.targets["population"] if (topic, p) not in banned and (modality, p) not in banned]
-        if not pops:
-            pops = [p for p in space.targets["population"] if (topic, p) not in banned]
-        population = take("population", pops, topic)
+        modality = take("modality", list(space.allowed[topic]), topic)
+        population = take("population", space.allowed[topic][modality], topic)
         difficulty = take("difficulty", list(space.targets["difficulty"]), topic)
         risk = take("risk", space.risks_of[topic], topic)
         yield Cell(topic, modality, population, difficulty, risk)  # type: ignore[arg-type]

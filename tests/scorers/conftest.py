@@ -63,7 +63,7 @@ def off_topic(c: Conversation, other: Conversation) -> Conversation:
 
 def shuffled(c: Conversation, seed: int) -> Conversation:
     """Shuffle the turns of each speaker among themselves."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     turns = {role: [m for m in c.messages if m.role == role] for role in ("user", "assistant")}
     for group in turns.values():
         rng.shuffle(group)

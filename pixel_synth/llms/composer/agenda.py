@@ -24,7 +24,7 @@ from pixel_synth.knowledge.models import (
     Person,
     Population,
 )
-from pixel_synth.records import Blueprint
+from pixel_synth.records import RIDERS, Blueprint
 
 
 @dataclass
@@ -84,8 +84,9 @@ def build(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
     work = [i for i in leads if i.phase == "work"]
     risk = _risk_items(bp, knowledge)
     middle = symptoms[:1] + _weave(symptoms[1:], others, draw)
-    for lead in explore:
-        middle.insert(max(1, len(middle) - draw.below(3)), lead)
+    for lead in explore:  # each after the one before
+        last = max((i for i, item in enumerate(middle) if item.kind == "move"), default=-1)
+        middle.insert(max(1, last + 1, len(middle) - draw.below(3)), lead)
     if risk:
         at = {"low": len(middle), "moderate": (len(middle) + 1) // 2, "high": min(2, len(middle))}[bp.risk]
         middle[at:at] = risk
@@ -121,7 +122,7 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
     """Make the agenda take exactly the planned number of exchanges: let items ride along, or follow them up."""
     exchanges = bp.turns // 2
     optional = ("defense", "population")
-    limit = 2 if bp.risk in ("moderate", "high") else 1
+    limit = RIDERS[bp.risk]
     threads = {"none": 2 + draw.below(2), "low": 1 + draw.below(2), "moderate": 0, "high": 0}[bp.risk]
     while len(items) > exchanges - threads:
         riders = [
