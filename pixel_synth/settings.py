@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,8 @@ from pixel_synth.errors import UsageError
 from pixel_synth.records import Category, Difficulty, Risk
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+# Variables of the toolkit that are no settings: where packs and prompts lie, and what a run tells its child process.
+NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR", "PIXEL_RUN_DONE"}
 RUNTIME_KEYS = frozenset({"workers", "window", "out", "accept"})
 
 
@@ -40,7 +44,7 @@ class Settings(BaseSettings):
     modalities: tuple[str, ...] = Field(default=(), description="only these modalities; empty = all")
     populations: tuple[str, ...] = Field(default=(), description="only these populations; empty = all")
     risks: tuple[Risk, ...] = Field(default=(), description="only these risk levels; empty = all")
-    topic_shares: dict[str, float] = Field(default_factory=dict, description="target shares; topics left out share the rest")
+    topic_shares: dict[str, Share] = Field(default_factory=dict, description="target shares; topics left out share the rest")
     difficulty_shares: dict[Difficulty, Share] = {"basic": 0.34, "intermediate": 0.4, "advanced": 0.26}
     risk_shares: dict[Risk, Share] = {"none": 0.7, "low": 0.14, "moderate": 0.1, "high": 0.06}
     thresholds: dict[str, Share] = {
@@ -90,6 +94,11 @@ class Settings(BaseSettings):
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _near(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=2)
+    return f"did you mean {' or '.join(near)}?" if near else "pixel-synth config show lists the settings"
+
+
 class _Exact(Settings):
     """Settings from given values alone."""
 
@@ -125,6 +134,10 @@ def load_settings(**flags: Any) -> Settings:
     Raises:
         UsageError: Naming each wrong key and what is wrong with it.
     """
+    known = {f"PIXEL_{name.upper()}" for name in Settings.model_fields} | NOT_SETTINGS
+    for name in os.environ:
+        if name.startswith("PIXEL_") and name.split("__")[0] not in known:
+            raise UsageError(f"environment variable {name} is no setting", hint=_near(name, known))
     try:
         return Settings(**{key: value for key, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:

@@ -76,3 +76,8 @@ def test_a_wrong_flag_has_status_2_and_says_which(
 def test_resuming_what_is_no_run_has_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--resume", str(tmp_path)) == 1
     assert "run.json" in capsys.readouterr().err
+
+
+def test_resume_refuses_flags_that_would_change_the_run(tmp_path: Path) -> None:
+    said = call("--resume", str(tmp_path), "--seed", "3")
+    assert said == 2

@@ -117,3 +117,15 @@ def test_a_run_keeps_its_settings_when_the_file_changes_later(tmp_path: Path) ->
         "[topic_shares]\npanic_disorder = 0.5\n[weights]\ncoherence = 2.0\n[thresholds]\nlanguage_quality = 0.5\n"
     )
     assert run.settings == before
+
+
+def test_a_mistyped_variable_is_a_usage_error_that_names_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXEL_ACEPT", "3")
+    with pytest.raises(UsageError, match="PIXEL_ACCEPT"):
+        load_settings()
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.5])
+def test_a_share_outside_zero_and_one_is_a_usage_error(share: float) -> None:
+    with pytest.raises(UsageError, match="topic_shares"):
+        load_settings(topic_shares={"panic_disorder": share})
