@@ -87,13 +87,8 @@ def build(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
     for lead in explore:  # each after the one before
         last = max((i for i, item in enumerate(middle) if item.kind == "move"), default=-1)
         middle.insert(max(1, last + 1, len(middle) - draw.below(3)), lead)
-    if risk:
-        at = {"low": len(middle), "moderate": (len(middle) + 1) // 2, "high": min(2, len(middle))}[bp.risk]
-        middle[at:at] = risk
-        if bp.risk != "low":  # what is told after the safety talk would trivialise it: tell it before
-            late = [i for i in middle[at + len(risk) :] if i.client_led]
-            middle = middle[:at] + late + risk + [i for i in middle[at + len(risk) :] if not i.client_led]
-    return fit([opening, *middle, *work, *close], bp, draw)
+    middle += [*work, *risk]  # safety comes last: whatever else came after it would sound like changing the subject
+    return fit([opening, *middle, *close], bp, draw)
 
 
 def _weave(main: list[Item], others: list[Item], draw: Draw) -> list[Item]:

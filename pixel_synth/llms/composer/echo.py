@@ -19,7 +19,6 @@ _VAGUE = frozenset(
 _NOT_PREDICATE = "".join(rf"(?<!{before} )" for before in (r"\bam", r"\bis", "'s", "'m", "'re", r"\bbe", r"\bwas", r"\bbeen", r"\blike"))
 _THING = re.compile(_NOT_PREDICATE + r"\b(my|the|your|a|an) ([a-z]{4,})(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )")
 _FLIP = {"my": "your", "your": "my"}
-_CONTRACTED = re.compile(r"'(?:s|re|ve|d|ll|m)\b")
 _BAD_START = re.compile(
     r"^(?:and|but|or|so|because|which|that|if|when|then|to|who|like|as|until|than|where|while|though|although|plus|well|yeah|yes|no|okay|"
     r"right|only|either|somewhere|same|every|each|another|other|oddly|funny|i mean|you know|sorry|honestly|anyway|actually|maybe|not|just|"
@@ -30,14 +29,18 @@ _BAD_END = frozenset("the a an my of to and or but that with for in on at is was
 _WORDS = re.compile(r"[\w'’]+")
 
 
-def things(text: str) -> list[str]:
-    """Return noun phrases at clause ends, with "my" and "your" turned to the other speaker's view."""
+def things(text: str, own: str) -> list[str]:
+    """Return noun phrases at clause ends as the other one would say them.
+
+    ``own`` is the speaker's possessive: what a client calls "my" is "your" to the therapist, and the other way round; a
+    possessive that is not the speaker's own ("talk to your doctor", quoted by a client) is left out.
+    """
     found = []
     for match in _THING.finditer(text):
-        words = match[2].split()
-        if any(w in _VAGUE or w.endswith(("ly", "ing", "ed")) for w in words) or _CONTRACTED.search(match[2]):
+        noun = match[2]
+        if noun in _VAGUE or noun.endswith(("ly", "ing", "ed")) or (match[1] in _FLIP and match[1] != own):
             continue
-        found.append(f"{_FLIP.get(match[1], 'the')} {match[2]}")
+        found.append(f"{_FLIP.get(match[1], 'the')} {noun}")
     return list(dict.fromkeys(found))
 
 

@@ -248,7 +248,7 @@ class Session:
 
     def _frame(self, heard: Heard, asks: bool, echoes: bool) -> str:
         """Put a heard clause into a sentence, often beginning with the client's own words."""
-        things, quotes = self._unsaid(echo.things(heard.said)), self._unsaid(echo.snippets(heard.said))
+        things, quotes = self._unsaid(echo.things(heard.said, own="my")), self._unsaid(echo.snippets(heard.said))
         clause = lower_first(heard.clause)
         words = {"h": clause, "H": upper_first(clause)}
         if echoes and things and self.draw.chance(0.6):
@@ -265,7 +265,7 @@ class Session:
 
     def _take_up(self, heard: str) -> str:
         """Let the client take up a few of the therapist's words, or nothing when none stand alone."""
-        things, quotes = self._unsaid(echo.things(heard)), self._unsaid(echo.snippets(heard))
+        things, quotes = self._unsaid(echo.things(heard, own="your")), self._unsaid(echo.snippets(heard))
         if things:
             thing = self.draw.pick(things)
             self.echoed.add(thing)
