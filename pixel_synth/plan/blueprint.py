@@ -231,5 +231,5 @@ def _session(draw: Draw, cell: Cell, modality: Modality, n_told: int, n_steps: i
     moves = tuple(PlannedMove(move=m.id, phase=m.phase) for m in (*chosen, *close))
     fewest = 1 + own + shows + n_steps + len(moves)
     resist = rank if cell.risk in ("none", "low") else min(rank, 1)
-    ideal = 3 + n_told + shows + n_steps + len(moves) + resist
-    return moves, 2 * max(3, min(MAX_EXCHANGES, max(fewest, ideal - draw.below(5))))
+    ideal = min(MAX_EXCHANGES, 3 + n_told + shows + n_steps + len(moves) + resist)
+    return moves, 2 * max(3, draw.between(min(fewest, ideal), ideal))

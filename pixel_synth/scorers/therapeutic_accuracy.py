@@ -9,7 +9,8 @@ Practice, after MITI 4.2.1 (Moyers, Manuel & Ernst, 2014); a ratio at the manual
   good 1; MITI 3.1.1).
 * ``collaboration``: affirm or seek collaboration in the session (two or more; Basic Competence of MITI's relational global).
 * ``talk_share``: therapist's share of the words: 1 between 0.2 and 0.55, 0 from 0.85.
-* ``modality``: distinct markers of the labelled modality in the therapist's turns, of three (knowledge pack).
+* ``modality``: distinct markers of the labelled modality in the therapist's turns, of three (knowledge pack); not
+  counted where the client speaks of suicide, since safety then comes before the modality's moves.
 
 Case (with a blueprint; `blueprint_truth`): ``criteria_heard``, ``rules_met``, ``duration``, ``facts``.
 ``no_harmful_advice``: no broken rule of diagnosis, dosage, guarantee or harm (`safety_rules`).
@@ -83,7 +84,8 @@ def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Sco
         parts["talk_share"] = ramp(share, 0.85, 0.55) * ramp(share, 0.05, 0.2)
     blueprint = conversation.blueprint
     modality = conversation.labels.modality or (blueprint.modality if blueprint else "")
-    parts["modality"], evidence = _modality(talk, modality, knowledge)
+    in_danger = any(m.grade >= 2 and not m.history for m in mentions(talk))  # safety comes before the modality's own moves
+    parts["modality"], evidence = (None, []) if in_danger else _modality(talk, modality, knowledge)
     practice = weighted(parts, WEIGHTS) or 0.0
     value = practice
     reasons = []

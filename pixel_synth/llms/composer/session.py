@@ -119,7 +119,7 @@ class Session:
         if not item.follow:
             self._therapist(heard, after, item.phase)
             return
-        question = self.voice.therapist(self.voice.fresh(beat.ask, str))
+        question = self._ask(beat, said)
         self._therapist(heard[:1], None, item.phase, ask=question)
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
@@ -173,25 +173,31 @@ class Session:
         return self.voice.fresh([r for r in level if self._fits(r)] or level, lambda r: r.say)
 
     def _choose(self, beats: Sequence[Beat], cues: tuple[str, ...]) -> tuple[Beat, str]:
-        """Pick a beat that one of the cues can be found in, and of two the one that is more like this person."""
+        """Pick a beat that one of the cues can be found in; of three the one most like this person and nearest to what was said."""
         found: list[tuple[Beat, str]] = []
         for _ in range(8):
             beat = self._pick(beats)
             said = self.voice.client(beat.say)
             if not cues or find_cue(cues, said):
                 found.append((beat, said))
-            if len(found) == 2:
+            if len(found) == 3:
                 break
-        best = max(found or [(beat, said)], key=lambda f: self.manner.fit(f[1]))
+        before = " ".join(t.text for t in self.turns[-2:])
+        best = max(found or [(beat, said)], key=lambda f: self.manner.fit(f[1]) + min(2, echo.shared(f[1], before)))
         for beat, _ in found:
             if beat is not best[0]:
                 self.voice.used.discard(beat.say)
         return best
 
+    def _ask(self, beat: Beat, said: str) -> str:
+        """Ask one of the beat's questions; mostly the one that stays closest to the client's words."""
+        lines = [self.voice.therapist(line) for line in beat.ask]
+        return max(lines, key=lambda line: echo.shared(line, said)) if self.draw.chance(0.7) else self.draw.pick(lines)
+
     def _hear(self, reply: Reply, said: str) -> Heard:
         """Put back what was heard; mostly in the wording that stays closest to the client's."""
         lines = [tidy(self.voice.therapist(line)) for line in reply.hear]
-        close = self.draw.chance(0.75)
+        close = self.draw.chance(0.85)
         return Heard(max(lines, key=lambda line: echo.shared(line, said)) if close else self.draw.pick(lines), said)
 
     # -------------------------------------------------------------------------------------- saying
@@ -289,7 +295,7 @@ class Session:
         if last in ("disclose", "answer"):
             if self.draw.chance(0.5):
                 return "warm"
-            if not asks and self.draw.chance(0.45):
+            if not asks and self.draw.chance(0.6):
                 return "fits"
             if self.draw.chance(0.12):
                 return "affirm"
