@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 
+# Words that name nothing on their own, and parts of the body, which nobody would name back.
 _VAGUE = frozenset(
     "way time times day days thing things one ones other others lot bit same second minute rest most kind sort point end "
     "start middle least fact idea moment while half whole first last next best worst back side past future morning evening "
     "night nights week month year years weekend hour hours matter reason truth answer question problem something anything "
     "nothing everything someone anyone everybody up down out off on in over away around before after ago today yesterday "
     "tomorrow lately together alone enough fine okay well all right going doing being having outside inside front thought "
-    "thoughts said did was is are be been am were do does done go went got get".split()
+    "thoughts said did was is are be been am were do does done go went got get "
+    "head face hand hands arms back forehead mouth eyes knee knees feet stomach chest shoulder shoulders neck throat body hair".split()
 )
 _NOT_PREDICATE = "".join(rf"(?<!{before} )" for before in (r"\bam", r"\bis", "'s", "'m", "'re", r"\bbe", r"\bwas", r"\bbeen", r"\blike"))
 _THING = re.compile(_NOT_PREDICATE + r"\b(my|the|your|a|an) ([a-z]{4,})(?=[,.;:!?]|$| (?:and|but|with|for|because|so|when|at|on|in|like) )")
