@@ -54,9 +54,5 @@ class EngineError(PixelError):
     """A model engine cannot start or answered something unusable."""
 
 
-class MissingExtraError(PixelError):
-    """An optional dependency is not installed; the hint says what to install."""
-
-
 class RunError(PixelError):
     """A run directory is unusable: locked, from other settings, or damaged."""

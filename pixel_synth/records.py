@@ -21,7 +21,6 @@ Severity = Literal["mild", "moderate", "severe"]
 Category = Literal["psychology", "voice", "mental_health", "reasoning", "personality", "auxiliary"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 
-RISKS: tuple[Risk, ...] = ("none", "low", "moderate", "high")
 DIFFICULTIES: tuple[Difficulty, ...] = ("basic", "intermediate", "advanced")
 # How many further things a client may tell in one turn, by risk: more where safety needs the time.
 RIDERS: dict[Risk, int] = {"none": 1, "low": 1, "moderate": 2, "high": 2}

@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from pixel_synth.errors import UsageError
 from pixel_synth.records import Blueprint, Message, Record, TurnTag
-from pixel_synth.settings import Settings
 
 Part = Literal["scenario", "client", "therapist", "reasoning"]
 
@@ -80,8 +79,3 @@ def make_engine(name: str) -> Engine:
 
         return Composer()
     raise UsageError(f"unknown engine {name!r}", hint="available: composer")
-
-
-def model_name(settings: Settings) -> str:
-    """Return the name under which calls of these settings are stored."""
-    return settings.model or settings.engine

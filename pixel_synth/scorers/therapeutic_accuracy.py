@@ -84,7 +84,8 @@ def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Sco
         parts["talk_share"] = ramp(share, 0.85, 0.55) * ramp(share, 0.05, 0.2)
     blueprint = conversation.blueprint
     modality = conversation.labels.modality or (blueprint.modality if blueprint else "")
-    in_danger = any(m.grade >= 2 and not m.history for m in mentions(talk))  # safety comes before the modality's own moves
+    # Safety comes before the modality's own moves, and a plan without any asks for none.
+    in_danger = any(m.grade >= 2 and not m.history for m in mentions(talk)) or (blueprint is not None and not blueprint.moves)
     parts["modality"], evidence = (None, []) if in_danger else _modality(talk, modality, knowledge)
     practice = weighted(parts, WEIGHTS) or 0.0
     value = practice

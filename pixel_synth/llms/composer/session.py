@@ -288,7 +288,9 @@ class Session:
     def _aside(self, act: str, asks: bool) -> str:
         """Choose what else the therapist adds to a reflection, if anything: warmth, respect, or whether it fits."""
         last = self.turns[-1].tag.act
-        if act in ("safety", "make_room", "repair", "close"):
+        if act == "safety":
+            return "warm_safe" if self.draw.chance(0.35) else ""
+        if act in ("make_room", "repair", "close"):
             return ""
         if last in ("engage", "mend") and self.draw.chance(0.35):
             return "affirm"
