@@ -1,0 +1,79 @@
+"""The chain of one slot: plan → scenario → dialogue → reasoning → score → gate, again until accepted.
+
+Every attempt ends in exactly one of accepted, rejected (with reasons) or failed (with the raw answer), and is
+reported; nothing is dropped.  The chain needs no framework; `runs.steps` runs many of them inside distilabel.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Literal
+
+from pixel_synth import __version__
+from pixel_synth.curate.gate import judge
+from pixel_synth.errors import PixelError
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.plan import Plan
+from pixel_synth.prompts import load_prompt
+from pixel_synth.records import Attempt, Blueprint, Conversation, Labels, Outcome, Provenance, Verdict, stable_id
+from pixel_synth.scorers import level, overall, score_all
+from pixel_synth.settings import Settings
+from pixel_synth.tasks import dialogue, reasoning, scenario
+from pixel_synth.tasks.context import AnswerError, Ask, Context
+
+LICENSE = "Apache-2.0"
+
+
+async def write(bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Settings) -> tuple[Conversation, Verdict]:
+    """Put one blueprint into words and score it; return it with its verdict, whichever way it falls.
+
+    Raises:
+        EngineError: When an answer could not be had or does not fit.
+    """
+    context = Context(bp, knowledge)
+    case = await scenario.write_scenario(context, ask)
+    messages, tags = await dialogue.write_dialogue(context, case, ask)
+    thought = await reasoning.write_reasoning(context, messages, tags, ask)
+    prompts = tuple(load_prompt(p).ref for p in (*scenario.PROMPTS, *dialogue.PROMPTS, *reasoning.PROMPTS))
+    model = settings.model or settings.engine
+    draft = Conversation(
+        id=stable_id("conversation", bp.id, settings.engine, model),
+        category="psychology",
+        messages=messages,
+        turns=tags,
+        scenario=case,
+        reasoning=thought,
+        blueprint=bp,
+        labels=Labels(topic=bp.topic, modality=bp.modality, population=bp.population, difficulty=bp.difficulty, risk=bp.risk),
+        provenance=Provenance(
+            engine=settings.engine, model=model, toolkit=__version__, seed=bp.seed,
+            knowledge=bp.knowledge, prompts=prompts, license=LICENSE,
+        ),
+    )  # fmt: skip
+    scores = score_all(draft, knowledge)
+    scores += (overall(scores, settings.weights or None, persona=True),)
+    complexity = next((s.value for s in scores if s.metric == "complexity"), None)
+    labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
+    verdict = judge(draft, scores, settings.thresholds)
+    return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
+
+
+async def fill_slot(plan: Plan, slot: int, ask: Ask, settings: Settings) -> Outcome:
+    """Plan and write a slot until a conversation is accepted or ``settings.max_attempts`` is reached."""
+    attempts: list[Attempt] = []
+    for number in range(settings.max_attempts):
+        bp = plan.blueprint(slot, number)
+        try:
+            conversation, verdict = await write(bp, plan.knowledge, ask, settings)
+        except (OSError, sqlite3.Error, MemoryError):  # the machine's fault, not the row's: the run stops and can be resumed
+            raise
+        except Exception as error:  # a fault in one row must not take the others along; it is counted and shown
+            reason = error.message if isinstance(error, PixelError) else f"{type(error).__name__}: {error}"
+            raw = error.raw if isinstance(error, AnswerError) else ""
+            attempts.append(Attempt(status="failed", blueprint=bp, reason=reason, raw=raw))
+            continue
+        status: Literal["accepted", "rejected"] = "accepted" if verdict.accepted else "rejected"
+        attempts.append(Attempt(status=status, blueprint=bp, conversation=conversation, reason="; ".join(verdict.reasons)))
+        if verdict.accepted:
+            break
+    return Outcome(slot=slot, accepted=attempts[-1].status == "accepted", attempts=tuple(attempts))

@@ -1,0 +1,242 @@
+"""A run directory: everything about one run, safe against being killed at any moment.
+
+::
+
+    run.json          settings, fingerprint, versions, clock times (the only file that holds a clock)
+    plan.jsonl        the blueprints of the first attempt of every slot
+    shards/*.jsonl    outcomes, one line a slot, appended as slots end; a torn last line is ignored
+    ledger.sqlite     every engine call
+    log.jsonl         what happened when
+    data/             the dataset: conversations.jsonl, conversations.parquet, rejected.jsonl, failed.jsonl
+    README.md report.md report.html report.json figures/   card and report, pure functions of the data
+    manifest.json     SHA-256 of every file above that is a function of settings and answers
+
+A lock on ``.lock`` is held by the supervising process; workers watch it and end themselves when it is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from pixel_synth import __version__
+from pixel_synth.errors import RunError
+from pixel_synth.plan import Plan
+from pixel_synth.records import Outcome
+from pixel_synth.settings import Settings, exact_settings
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a file so that it is either the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}", hint="restore it from a copy, or start a new run") from error
+    return data
+
+
+class Position(NamedTuple):
+    """Where a slot's outcome lies."""
+
+    path: Path
+    start: int
+    size: int
+    accepted: bool
+
+
+class Run:
+    """One run directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    # ------------------------------------------------------------------------------ making, opening
+
+    @classmethod
+    def create(cls, settings: Settings, job: str) -> Run:
+        """Make a new run directory below ``settings.out``, numbered after those that are there."""
+        settings.out.mkdir(parents=True, exist_ok=True)
+        taken = [p.name.rsplit("-", 1)[-1] for p in settings.out.glob(f"{job}-*")]
+        number = max([int(n) for n in taken if n.isdigit()], default=0) + 1
+        while True:
+            path = settings.out / f"{job}-{number:03d}"
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+        run = cls(path)
+        run.save(
+            {
+                "job": job,
+                "settings": settings.model_dump(mode="json"),
+                "fingerprint": settings.fingerprint(),
+                "toolkit": __version__,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "status": "started",
+            }
+        )
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open an existing run directory.
+
+        Raises:
+            RunError: When it is not one.
+        """
+        if not (path / "run.json").is_file():
+            raise RunError(f"{path} is not a run directory (no run.json)", hint="run directories are made below --out, default runs/")
+        return cls(path)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Return what ``run.json`` says."""
+        return _json(self.path / "run.json")
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings the run was made with."""
+        return exact_settings(self.info["settings"])
+
+    def save(self, info: dict[str, Any]) -> None:
+        """Replace ``run.json``."""
+        write_atomic(self.path / "run.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+
+    def update(self, **values: Any) -> None:
+        """Change single keys of ``run.json``."""
+        self.save({**self.info, **values})
+
+    def lock(self) -> None:
+        """Take the run for this process.
+
+        Raises:
+            RunError: When another process holds it.
+        """
+        self._lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.unlock()
+            raise RunError(f"{self.path} is in use by another process", hint="wait for it to end") from error
+
+        self._lock.truncate(0)
+        self._lock.write(secrets.token_hex(8))  # tells the processes of this holder from those of one that was killed
+        self._lock.flush()
+
+    def unlock(self) -> None:
+        """Give the run back."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def log(self, stage: str, message: str, **values: Any) -> None:
+        """Append one event to ``log.jsonl``."""
+        event = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self.path.name, "stage": stage, "message": message}
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**event, **values}, ensure_ascii=False) + "\n")
+
+    # ----------------------------------------------------------------------------------------- plan
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write ``plan.jsonl``, or check that it is the same plan when it is there.
+
+        Raises:
+            RunError: When the knowledge or toolkit has changed since the run began, so that the plan is another one.
+        """
+        path = self.path / "plan.jsonl"
+        digest = hashlib.sha256()
+        partial = path.with_name(".plan.jsonl.part")
+        with partial.open("wb") as file:
+            for slot in range(len(plan.cells)):
+                line = (plan.blueprint(slot).line() + "\n").encode()
+                digest.update(line)
+                file.write(line)
+        if path.exists() and sha256_of(path) != digest.hexdigest():
+            partial.unlink()
+            raise RunError(f"{path}: knowledge or toolkit changed since this run began, its plan would be another one",
+                           hint="start a new run, or go back to the version in run.json")  # fmt: skip
+        os.replace(partial, path)
+
+    # -------------------------------------------------------------------------------------- outcomes
+
+    def new_shard(self) -> IO[bytes]:
+        """Open a fresh shard file for appending outcomes."""
+        folder = self.path / "shards"
+        folder.mkdir(exist_ok=True)
+        number = len(list(folder.glob("*.jsonl")))
+        while True:
+            try:
+                return (folder / f"{number:05d}.jsonl").open("xb", buffering=0)
+            except FileExistsError:
+                number += 1
+
+    def positions(self) -> dict[int, Position]:
+        """Return where the outcome of every finished slot lies; torn lines are skipped, the first whole one counts."""
+        found: dict[int, Position] = {}
+        for path in sorted((self.path / "shards").glob("*.jsonl")):
+            start = 0
+            with path.open("rb") as file:
+                for line in file:
+                    if line.endswith(b"\n"):
+                        head = line[:64].split(b",", 2)
+                        slot = int(head[0].split(b":")[1])
+                        found.setdefault(slot, Position(path, start, len(line), head[1].endswith(b"true")))
+                    start += len(line)
+        return found
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield every finished slot's outcome in slot order, one at a time."""
+        files: dict[Path, IO[bytes]] = {}
+        try:
+            for _, at in sorted(self.positions().items()):
+                file = files.setdefault(at.path, at.path.open("rb")) if at.path not in files else files[at.path]
+                file.seek(at.start)
+                yield Outcome.model_validate_json(file.read(at.size))
+        finally:
+            for file in files.values():
+                file.close()
+
+    # -------------------------------------------------------------------------------------- manifest
+
+    def write_manifest(self, files: list[Path]) -> None:
+        """Write ``manifest.json`` with the hash and size of each file."""
+        entries = {str(p.relative_to(self.path)): {"sha256": sha256_of(p), "bytes": p.stat().st_size} for p in sorted(files)}
+        data = {"fingerprint": self.info["fingerprint"], "toolkit": self.info["toolkit"], "files": entries}
+        write_atomic(self.path / "manifest.json", json.dumps(data, indent=2) + "\n")
+
+    def damaged(self) -> list[str]:
+        """Return the files that are missing or differ from the manifest.
+
+        Raises:
+            RunError: When there is no manifest, because the run has not ended.
+        """
+        path = self.path / "manifest.json"
+        if not path.is_file():
+            raise RunError(f"{self.path} has no manifest.json: the run has not ended", hint=f"--resume {self.path}")
+        files = _json(path)["files"]
+        return [n for n, e in files.items() if not (self.path / n).is_file() or sha256_of(self.path / n) != e["sha256"]]

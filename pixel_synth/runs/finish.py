@@ -1,0 +1,38 @@
+"""The last stage of a run: dataset files, figures, report, card, manifest; all pure functions of the outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixel_synth.plan import Plan
+from pixel_synth.publish import figures, report
+from pixel_synth.publish.export import export
+from pixel_synth.publish.tally import Tally
+from pixel_synth.records import Conversation
+from pixel_synth.runs.directory import Run, write_atomic
+
+
+def finish(run: Run, plan: Plan) -> Tally:
+    """Write everything a finished run hands out, and return the tally it was made from."""
+    tally, files = export(run.outcomes(), run.path)
+    facts = report.facts(tally, plan, run.settings)
+    real = {m: [v for v in column if v is not None] for m, column in report.reference_scores(plan.knowledge).items()}
+    drawn = {
+        "coverage": figures.coverage_map(tally),
+        "scores": figures.score_histograms(tally, run.settings.thresholds, real),
+        "lengths": figures.turn_lengths(tally),
+    }
+    texts = {f"figures/{name}.svg": svg for name, svg in drawn.items()}
+    texts |= {f"report.{format}": report.render(facts, format, drawn) for format in ("md", "html", "json")}
+    sample = next((o.attempts[-1].conversation for o in run.outcomes() if o.accepted), None)
+    texts["README.md"] = report.card(facts, _quote(sample) if sample else "None was accepted.")
+    for name, text in texts.items():
+        write_atomic(run.path / name, text)
+    written = [*files, run.path / "plan.jsonl", *(run.path / name for name in texts)]
+    run.write_manifest([Path(p) for p in written])
+    return tally
+
+
+def _quote(conversation: Conversation) -> str:
+    lines = [f"**{'Client' if m.role == 'user' else 'Therapist'}:** {m.content}" for m in conversation.messages]
+    return "\n\n".join(f"> {line}" for line in lines)

@@ -1,0 +1,164 @@
+"""What a run shows in the terminal: progress, coverage, a sample conversation, score table, books, next commands."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pixel_synth.plan import Plan, coverage
+from pixel_synth.publish.tally import Tally, summary
+from pixel_synth.records import Conversation
+from pixel_synth.settings import Settings
+
+WIDTH = 100
+BAR = 30
+
+
+def say(text: str = "") -> None:
+    """Print a line at once, whether or not anybody buffers."""
+    print(text, flush=True)
+
+
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with rate and ETA on a terminal, plain lines elsewhere (one every tenth, and every 30 s)."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                   TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())  # fmt: skip
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(unit, total=total, rate="starting the pipeline")
+            first: list[float] = []
+
+            def update(done: int, accepted: int) -> None:
+                if done and not first:
+                    first.extend((time.monotonic(), done))
+                spent = time.monotonic() - first[0] if first else 0.0
+                rate = f"{(done - first[1]) / spent:.1f}/s" if spent > 1 else "starting the pipeline" if not done else ""
+                bar.update(task, completed=done, rate=f"{rate} {accepted} accepted")
+
+            yield update
+        return
+    began = last = time.monotonic()
+    shown = -1
+
+    def plain(done: int, accepted: int) -> None:
+        nonlocal last, shown
+        now = time.monotonic()
+        if done * 10 // total != shown or now - last > 30:
+            shown, last = done * 10 // total, now
+            spent = now - began
+            eta = f", about {spent / done * (total - done):.0f} s left" if done else ""
+            say(f"  {done}/{total} {unit} ({accepted} accepted) after {spent:.0f} s{eta}")
+
+    yield plain
+
+
+def bar(share: float, width: int = BAR) -> str:
+    """Return a text bar for a share of 0–1."""
+    filled = round(max(0.0, min(1.0, share)) * width)
+    return "█" * filled + "·" * (width - filled)
+
+
+def conversation(c: Conversation, reasoning: bool = True) -> None:
+    """Print one conversation to read."""
+    say(f"── {c.id} · {' · '.join(v for v in c.labels.model_dump().values() if v)}")
+    if b := c.blueprint:
+        p = b.persona
+        say(f"   {p.name}, {p.age} ({p.pronouns}), {p.occupation}, {p.attachment}, {p.profile}; {b.event}, {b.duration_text}")
+    for message in c.messages:
+        who = "client   " if message.role == "user" else "therapist"
+        lines = textwrap.wrap(message.content, WIDTH - 12)
+        say(f"{who}   {lines[0]}")
+        for line in lines[1:]:
+            say(" " * 12 + line)
+    if reasoning and c.reasoning and c.reasoning.moves:
+        choice = c.reasoning.moves[0]
+        say(f"   (reasoning, turn {choice.turn}: {choice.move} – {choice.why})")
+
+
+def dry_run(plan: Plan, settings: Settings) -> None:
+    """Show coverage and cost of the plan."""
+    say(f"plan: {len(plan.cells)} conversations, seed {settings.seed}")
+    for dim, values in coverage(plan.cells, plan.space).items():
+        say(f"\n{dim:<34} target  planned")
+        for value, (target, actual) in values.items():
+            say(f"  {value:<32} {target:6.1%}  {actual:6.1%}  {bar(actual, 24)}")
+    if plan.space.exclusions:
+        say("\nnever planned:")
+        for e in plan.space.exclusions:
+            say(f"  {e.one} × {e.other}: {e.reason}")
+    sample = [plan.blueprint(i) for i in range(min(len(plan.cells), 200))]
+    calls = sum(b.turns + 2 for b in sample) / len(sample)
+    began = time.perf_counter()
+    tried = _compose(plan, settings, min(5, len(sample)))
+    each = (time.perf_counter() - began) / len(tried)
+    words = sum(len(m.content.split()) for c in tried for m in c.messages) / len(tried)
+    say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints), "
+        f"about {calls * len(plan.cells):,.0f} in all; {words:.0f} words of talk each")  # fmt: skip
+    say(f"time: {each * 1000:.0f} ms a conversation on one core (measured on {len(tried)} of them just now), "
+        f"about {each * len(plan.cells):.0f} core-seconds, plus about 10 s to start distilabel")  # fmt: skip
+
+
+def _compose(plan: Plan, settings: Settings, k: int) -> list[Conversation]:
+    """Write the first slots in this process, without distilabel and without keeping anything."""
+    from pixel_synth.llms.engine import make_engine
+    from pixel_synth.llms.ledger import ask
+    from pixel_synth.runs.chain import fill_slot
+
+    engine = make_engine(settings.engine)
+
+    async def all_slots() -> list[Conversation]:
+        result = []
+        for slot in range(min(k, len(plan.cells))):
+            outcome = await fill_slot(plan, slot, lambda call: ask(call, engine, None, settings.engine), settings)
+            last = outcome.attempts[-1]
+            if last.conversation:
+                result.append(last.conversation)
+            else:
+                say(f"slot {slot}: failed: {last.reason}")
+        return result
+
+    return asyncio.run(all_slots())
+
+
+def preview(plan: Plan, settings: Settings, k: int) -> None:
+    """Write K conversations to the screen."""
+    for c in _compose(plan, settings, k):
+        conversation(c)
+        verdict = c.verdict
+        say(f"   {'accepted' if verdict and verdict.accepted else 'rejected: ' + '; '.join(verdict.reasons if verdict else ())}")
+        say("   " + "  ".join(f"{s.metric} {'–' if s.value is None else f'{s.value:.2f}'}" for s in c.scores) + "\n")
+
+
+def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]) -> None:
+    """Show a sample, the scores against the thresholds, the books and what to do next."""
+    first = next((a.conversation for o in run.outcomes() for a in o.attempts if a.status == "accepted"), None)
+    if first is not None:
+        say()
+        conversation(first)
+    say(f"\n{'metric':<26} mean   p10    threshold  passed")
+    for metric, least in settings.thresholds.items():
+        values = tally.scores["accepted"][metric]
+        rejected = tally.scores["rejected"][metric]
+        passed = sum(v >= least for v in values) + sum(v >= least for v in rejected)
+        total = len(values) + len(rejected) + tally.unscored[metric]
+        found = summary(values + rejected)
+        numbers = f"{found[0]:.3f}  {found[1]:.3f}" if found else "unscored    "
+        say(f"{metric:<26} {numbers}  {least:.2f}       {passed}/{total}  {bar(passed / total if total else 0, 20)}")
+    b = tally.books
+    say(f"\nbooks: {b.planned} planned = {b.accepted} accepted + {b.rejected} rejected + {b.failed} failed"
+        + (f"; {b.shortfall} slots short after {settings.max_attempts} attempts each" if b.shortfall else ""))  # fmt: skip
+    for reason, n in tally.reasons.most_common(5):
+        say(f"  {n:>5} × {reason}")
+    say(f"time: {seconds['generate_s']:.1f} s generating, {seconds['publish_s']:.1f} s writing dataset and report")
+    say(f"\nnext:\n  pixel-synth show {run.path}              another conversation\n  open {run.path / 'report.html'}   the report with pictures"
+        f"\n  python pipelines/psychology.py -n 1000 --seed {settings.seed + 1}\n"
+        f'  python -c "import datasets; print(datasets.load_dataset(\'{run.path}\'))"')  # fmt: skip
