@@ -34,8 +34,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
     run.add_argument("--population", action="append", metavar="ID", help="only this population, e.g. veteran; may be repeated")
     run.add_argument("--risk", action="append", choices=("none", "low", "moderate", "high"), help="only this risk level; may be repeated")
     engine = p.add_argument_group("who puts it into words")
-    engine.add_argument("--engine", choices=("auto", "composer"), default=None,
-                        help="composer: embedded grammar and session machine, needs nothing; auto: the best engine this machine has (today: composer)")  # fmt: skip
+    engine.add_argument(
+        "--engine",
+        choices=("auto", "composer"),
+        help="composer: embedded grammar and session machine, needs nothing; auto: the best this machine has (today: composer)",
+    )
     engine.add_argument("--model", metavar="NAME", help="model name, for engines that run a model (the composer runs none)")
     engine.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server (the composer needs none)")
     where = p.add_argument_group("where and how")
@@ -104,7 +107,7 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
         fixed = ("accept", "seed", "topic", "modality", "population", "risk", "engine", "model", "base_url", "out", "max_attempts")
         given = [f"--{name.replace('_', '-')}" for name in fixed if getattr(args, name) is not None]
         if given:
-            raise UsageError(f"{', '.join(given)} cannot go with --resume: the run keeps the settings it was made with", hint="leave them out")
+            raise UsageError(f"{', '.join(given)} cannot go with --resume: a run keeps the settings it was made with", hint="leave it out")
     run = Run.open(args.resume) if args.resume else None
     settings = run.settings if run else settings_of(args)
     if args.workers and run:

@@ -159,6 +159,9 @@ def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]
     for reason, n in tally.reasons.most_common(5):
         say(f"  {n:>5} × {reason}")
     say(f"time: {seconds['generate_s']:.1f} s generating, {seconds['publish_s']:.1f} s writing dataset and report")
-    say(f"\nnext:\n  pixel-synth show {run.path}              another conversation\n  open {run.path / 'report.html'}   the report with pictures"
-        f"\n  python pipelines/psychology.py -n 1000 --seed {settings.seed + 1}\n"
-        f'  python -c "import datasets; print(datasets.load_dataset(\'{run.path}\'))"')  # fmt: skip
+    say(
+        f"\nnext:\n  pixel-synth show {run.path}              another conversation\n"
+        f"  open {run.path / 'report.html'}   the report with pictures\n"
+        f"  python pipelines/psychology.py -n 1000 --seed {settings.seed + 1}\n"
+        f"  python -c \"import datasets; print(datasets.load_dataset('{run.path}'))\""
+    )
