@@ -33,7 +33,7 @@ def build(run: Run, workers: int) -> Pipeline:
     shard = max(1, -(-left // (workers * SHARDS_PER_WORKER)))
     with Pipeline(name="psychology", cache_dir=run.path / ".distilabel") as pipeline:
         slots = Slots(run_path=str(run.path), batch_size=shard)
-        converse = Converse(run_path=str(run.path), input_batch_size=shard, resources=StepResources(replicas=workers))
+        converse = Converse(run_path=str(run.path), holder=run.holder, input_batch_size=shard, resources=StepResources(replicas=workers))
         slots >> converse
     return pipeline
 

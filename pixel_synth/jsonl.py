@@ -68,9 +68,10 @@ def read(path: Path) -> Iterator[Row]:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 if len(line) > MAX_LINE_BYTES:
+                    start = line[:2000].decode(errors="replace")
                     while not line.endswith(b"\n") and line:
                         line = file.readline(MAX_LINE_BYTES)
-                    yield Row(number, None, f"line is longer than {MAX_LINE_BYTES >> 20} MiB")
+                    yield Row(number, None, f"line is longer than {MAX_LINE_BYTES >> 20} MiB", start)
                 elif line.strip():
                     yield _row(number, line)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -11,8 +11,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = "1.0"
-
 Role = Literal["system", "user", "assistant"]
 Level = Literal["low", "mid", "high"]
 Risk = Literal["none", "low", "moderate", "high"]

@@ -14,15 +14,24 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from pixel_synth.errors import UsageError
 from pixel_synth.records import Category, Difficulty, Risk
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-# Variables of the toolkit that are no settings: where packs and prompts lie, and what a run tells its child process.
-NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR", "PIXEL_RUN_DONE"}
+# Variables of the toolkit that are no settings: where packs and prompts lie.
+NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR"}
+THRESHOLDS = {
+    "overall": 0.80,
+    "therapeutic_accuracy": 0.85,
+    "emotional_authenticity": 0.80,
+    "coherence": 0.90,
+    "personality_consistency": 0.85,
+    "clinical_compliance": 0.90,
+}
+METRICS = frozenset(THRESHOLDS) | {"language_quality", "complexity"}
 RUNTIME_KEYS = frozenset({"workers", "window", "out", "accept"})
 
 
@@ -47,14 +56,7 @@ class Settings(BaseSettings):
     topic_shares: dict[str, Share] = Field(default_factory=dict, description="target shares; topics left out share the rest")
     difficulty_shares: dict[Difficulty, Share] = {"basic": 0.34, "intermediate": 0.4, "advanced": 0.26}
     risk_shares: dict[Risk, Share] = {"none": 0.7, "low": 0.14, "moderate": 0.1, "high": 0.06}
-    thresholds: dict[str, Share] = {
-        "overall": 0.80,
-        "therapeutic_accuracy": 0.85,
-        "emotional_authenticity": 0.80,
-        "coherence": 0.90,
-        "personality_consistency": 0.85,
-        "clinical_compliance": 0.90,
-    }
+    thresholds: dict[str, Share] = Field(default=THRESHOLDS, description="least score per metric; those left out keep their default")
     weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         default_factory=dict, description="weights of metrics in the overall score; empty = equal"
     )
@@ -65,6 +67,24 @@ class Settings(BaseSettings):
         "reasoning": 0.15,
         "personality": 0.10,
     }
+
+    @field_validator("thresholds")
+    @classmethod
+    def _keep_the_other_thresholds(cls, given: dict[str, float]) -> dict[str, float]:
+        return {**THRESHOLDS, **given}
+
+    @field_validator("thresholds", "weights")
+    @classmethod
+    def _known_metrics(cls, given: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(given) - METRICS):
+            raise ValueError(f"unknown metric {', '.join(unknown)} (known: {', '.join(sorted(METRICS))})")
+        return given
+
+    @model_validator(mode="after")
+    def _composer_runs_no_model(self) -> Settings:
+        if self.engine == "composer" and (self.model or self.base_url):
+            raise ValueError("model and base_url belong to engines that run a model; the composer runs none")
+        return self
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Settings:

@@ -59,15 +59,16 @@ class Process:
                 continue
         return found
 
-    def victims(self, kind: str, run: Path) -> list[int]:
+    def victims(self, kind: str, chance: random.Random) -> list[int]:
         if kind == "parent":
             return [self.popen.pid]
         if kind == "tree":
             return self.alive()
         if kind == "child":
             return [p for p in self.alive() if p != self.popen.pid and leads_a_group(p)]
-        marks = run / ".workers"
-        return [int(m.name) for m in marks.iterdir() if int(m.name) in self.alive()][:1] if marks.is_dir() else []
+        leaders = {p for p in self.alive() if p != self.popen.pid and leads_a_group(p)}
+        members = [p for p in self.alive() if parent(p) in leaders]  # any of them: a worker, the generator of slots, a manager
+        return [chance.choice(members)] if members else []
 
     def wait_gone(self, seconds: float = END_S) -> None:
         """Wait until no process of the run is left, or fail."""
@@ -80,6 +81,13 @@ class Process:
                     kill(pid)
                 pytest.fail(f"still there after {seconds} s: {left}")
             time.sleep(0.2)
+
+
+def parent(pid: int) -> int:
+    try:
+        return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def leads_a_group(pid: int) -> bool:
@@ -148,7 +156,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
         else:
             wait_for(process, tmp_path, chance.randint(1, 14), 60)
         before = done(run)
-        victims = process.victims(kind, run)
+        victims = process.victims(kind, chance)
         for pid in victims:
             kill(pid)
         if victims:
@@ -171,8 +179,8 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
 @pytest.mark.parametrize("kind", ["child", "worker"])
 def test_a_dead_process_ends_the_run_with_status_1_and_says_how_to_go_on(tmp_path: Path, kind: str) -> None:
     process = Process("-n", N, "--workers", WORKERS, "--out", tmp_path)
-    run = wait_for(process, tmp_path, 5, 60)
-    victims = process.victims(kind, run)
+    wait_for(process, tmp_path, 5, 60)
+    victims = process.victims(kind, random.Random(3))
     assert victims
     for pid in victims:
         kill(pid)

@@ -14,7 +14,7 @@ from pixel_synth.errors import RunError
 from pixel_synth.jsonl import conversations
 from pixel_synth.plan import make_plan
 from pixel_synth.records import Blueprint, Outcome
-from pixel_synth.runs.directory import Run, sha256_of, write_atomic
+from pixel_synth.runs.directory import Run, content_hash, sha256_of, write_atomic
 from pixel_synth.runs.supervise import Tail
 from pixel_synth.settings import Settings, load_settings
 
@@ -221,3 +221,24 @@ def test_resuming_a_run_that_is_in_use_or_edited_is_refused(finished_run: Path, 
     assert done.returncode == 1
     assert "in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_other_content_is_not_resumed(finished_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "psychology-001"
+    shutil.copytree(finished_run, copy)
+    info = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**info, "content": "0" * 16}))
+    assert info["content"] == content_hash()
+    script = Path(__file__).resolve().parent.parent / "pipelines" / "psychology.py"
+    done = subprocess.run([sys.executable, str(script), "--resume", str(copy)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "changed since this run began" in done.stderr
+
+
+def test_a_fragment_that_another_line_was_glued_to_does_not_count(tmp_path: Path) -> None:
+    run = Run.create(load_settings(out=tmp_path, accept=3), "psychology")
+    (run.path / "shards").mkdir()
+    (run.path / "shards" / "00000.jsonl").write_text(
+        '{"slot":1,"acc{"slot":2,"accepted":true,"attempts":[]}\n{"slot":0,"accepted":true,"attempts":[]}\n'
+    )
+    assert set(run.positions()) == {0}

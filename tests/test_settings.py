@@ -129,3 +129,23 @@ def test_a_mistyped_variable_is_a_usage_error_that_names_the_right_one(monkeypat
 def test_a_share_outside_zero_and_one_is_a_usage_error(share: float) -> None:
     with pytest.raises(UsageError, match="topic_shares"):
         load_settings(topic_shares={"panic_disorder": share})
+
+
+def test_one_threshold_set_leaves_the_others_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXEL_THRESHOLDS__COHERENCE", "0.5")
+    found = load_settings().thresholds
+    assert found["coherence"] == 0.5
+    assert found["clinical_compliance"] == 0.90
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize("key", ["thresholds", "weights"])
+def test_an_unknown_metric_is_a_usage_error_that_names_it(key: str) -> None:
+    with pytest.raises(UsageError, match="coherance"):
+        load_settings(**{key: {"coherance": 0.5}})
+
+
+def test_the_composer_takes_no_model_name_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXEL_MODEL", "some-model")
+    with pytest.raises(UsageError, match="runs none"):
+        load_settings()

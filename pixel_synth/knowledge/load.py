@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -55,12 +54,6 @@ class Knowledge(NamedTuple):
         near = get_close_matches(id, entries, n=3)
         raise KnowledgeError(f"no {model.__name__.lower()} with id {id!r}", hint=f"did you mean: {', '.join(near or list(entries)[:8])}")
 
-    def find(self, id: str) -> Iterator[tuple[str, Entry]]:
-        """Yield every (kind, entry) with this id."""
-        for kind, entries in self.by_kind.items():
-            if id in entries:
-                yield kind, entries[id]
-
 
 def knowledge_dir() -> Path:
     """Return the folder of the packs: ``PIXEL_KNOWLEDGE_DIR``, the checkout's ``knowledge/``, or the installed copy."""
@@ -87,7 +80,11 @@ def read_pack(path: Path) -> Pack:
     if not isinstance(data, dict) or set(data) != {"kind", "sources", "entries"}:
         raise KnowledgeError(f"{path}:1: a pack has exactly the keys kind, sources, entries", hint=f"kinds: {', '.join(KINDS)}")
     kind = data["kind"]
-    if kind not in KINDS:
+    if not (data["sources"] is None or isinstance(data["sources"], dict)) or not (
+        data["entries"] is None or isinstance(data["entries"], list)
+    ):
+        raise KnowledgeError(f"{path}:1: sources must be a mapping and entries a list", hint="docs/knowledge.md describes every key")
+    if not isinstance(kind, str) or kind not in KINDS:
         raise KnowledgeError(f"{path}:{line_of(text, ('kind',))}: kind: unknown kind {kind!r}", hint=f"kinds: {', '.join(KINDS)}")
     faults: list[str] = []
 

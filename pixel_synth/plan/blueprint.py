@@ -155,9 +155,22 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
         show = next(s for s in protocol.show if s.level == cell.risk)
         facts.append(Fact(id=f"{protocol.id}.{show.level}", kind="risk", text=show.text, cues=show.cues))
         facts += [Fact(id=f"{protocol.id}.{s.id}", kind="safety", text=s.name, cues=s.cues, speaker="therapist") for s in steps]
-    knows = [f"disorder:{topic.id}", f"modality:{modality.id}", f"population:{population.id}", f"life_event:{event.id}",
-             f"occupation:{job.id}", f"person:{person.id}", f"profile:{profile.id}", f"attachment:{persona.attachment}",
-             *(f"defense:{d}" for d in persona.defenses), *([f"crisis_protocol:{protocol.id}"] if protocol else [])]  # fmt: skip
+    must_not = tuple(r.id for r in knowledge.all(EthicsRule).values() if r.weight in ("safety", "scope", "honesty"))
+    levels = persona.big_five.model_dump()
+    knows = (
+        f"disorder:{topic.id}",
+        f"modality:{modality.id}",
+        f"population:{population.id}",
+        f"life_event:{event.id}",
+        f"occupation:{job.id}",
+        f"person:{person.id}",
+        f"profile:{profile.id}",
+        f"attachment:{persona.attachment}",
+        *(f"trait:{trait}" for trait, level in levels.items() if level != "mid"),
+        *(f"defense:{d}" for d in persona.defenses),
+        *((f"crisis_protocol:{protocol.id}",) if protocol else ()),
+        *(f"ethics_rule:{r}" for r in must_not),
+    )
     return Blueprint(
         id=stable_id("blueprint", seed, slot, attempt, *cell),
         seed=seed_of(seed, slot, attempt),
@@ -178,8 +191,8 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
         moves=moves,
         turns=turns,
         must_appear=tuple(facts),
-        must_not=tuple(r.id for r in knowledge.all(EthicsRule).values() if r.weight in ("safety", "scope", "honesty")),
-        knowledge=tuple(knows),
+        must_not=must_not,
+        knowledge=knows,
     )
 
 

@@ -117,8 +117,8 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
     allowed: dict[str, dict[str, tuple[str, ...]]] = {}
     risks_of = {t: tuple(r for r in risks if r in disorders[t].risks) for t in topics}
     for t in topics:
+        exclusions |= {Exclusion(t, f"risk {r}", "the pack does not give this disorder such a risk") for r in risks if r not in risks_of[t]}
         if not risks_of[t]:
-            exclusions.add(Exclusion(t, f"risk {'/'.join(risks)}", "the pack does not give this disorder such a risk"))
             continue
         rows: dict[str, list[str]] = {}
         for m in mods:
@@ -133,12 +133,12 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
     if not allowed:
         why = "; ".join(e.reason for e in sorted(exclusions)) or "every topic left has a share of 0"
         raise UsageError("nothing is left to plan with these filters", hint=why[:400])
-    left = list(allowed)
+    risks = {r: s for r, s in risks.items() if any(r in risks_of[t] for t in allowed)}
     total = sum(risks.values())
     targets: dict[str, dict[str, float]] = {
-        "topic": _shares(left, settings.topic_shares),
-        "modality": _shares(mods, {}),
-        "population": _shares(pops, {}),
+        "topic": _shares(list(allowed), settings.topic_shares),
+        "modality": _shares([m for m in mods if any(m in rows for rows in allowed.values())], {}),
+        "population": _shares([p for p in pops if any(p in ps for rows in allowed.values() for ps in rows.values())], {}),
         "difficulty": {k: v for k, v in settings.difficulty_shares.items() if v > 0},
         "risk": {r: s / total for r, s in risks.items()},
     }

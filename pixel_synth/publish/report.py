@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,19 @@ FORMATS = ("md", "html", "txt", "csv", "json")
 BAR = 24
 
 
-def reference_scores(knowledge: Knowledge) -> dict[str, list[float | None]]:
-    """Score the packaged real conversations with the same scorers (``None`` = unscored)."""
+def reference_scores(knowledge: Knowledge, weights: Mapping[str, float]) -> dict[str, list[float | None]]:
+    """Score the packaged real conversations with the same scorers and weights (``None`` = unscored)."""
     columns: dict[str, list[float | None]] = {}
     for conversation in reference():
         scores = score_all(conversation, knowledge)
-        for score in (*scores, overall(scores)):
+        for score in (*scores, overall(scores, weights or None)):
             columns.setdefault(score.metric, []).append(score.value)
     return columns
 
 
 def facts(tally: Tally, plan: Plan, settings: Settings) -> dict[str, Any]:
     """Collect everything the report says."""
-    real = reference_scores(plan.knowledge)
+    real = reference_scores(plan.knowledge, settings.weights)
     metrics = [_metric(m, least, tally, real.get(m, [])) for m, least in settings.thresholds.items()]
     extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]]
     metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]
@@ -93,11 +94,11 @@ def _metric(name: str, least: float | None, tally: Tally, real: list[float | Non
         "unscored": tally.unscored[name],
         "mean": found[0] if found else None,
         "p10": found[1] if found else None,
-        "pass": sum(v >= least for v in values) / len(values) if least is not None and values else None,
+        "pass": sum(v >= least for v in values) / (len(values) + tally.unscored[name]) if least is not None and values else None,
         "accepted_mean": summary(accepted)[0] if accepted else None,  # type: ignore[index]
         "real_n": len(known),
         "real_mean": sum(known) / len(known) if known else None,
-        "real_pass": sum(v >= least for v in known) / len(known) if least is not None and known else None,
+        "real_pass": sum(v >= least for v in known) / len(real) if least is not None and known else None,
     }
 
 

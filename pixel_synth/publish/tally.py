@@ -49,11 +49,9 @@ class Tally:
             "accepted": defaultdict(lambda: array("d")),
             "rejected": defaultdict(lambda: array("d")),
         }
-        self.parts: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self.unscored: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.labels: dict[str, Counter[str]] = defaultdict(Counter)
-        self.planned_labels: dict[str, Counter[str]] = defaultdict(Counter)
         self.cells: Counter[tuple[str, str]] = Counter()
         self.short: Counter[tuple[str, ...]] = Counter()
         self.knowledge: Counter[str] = Counter()
@@ -83,10 +81,6 @@ class Tally:
             self._attempt(attempt)
 
     def _attempt(self, attempt: Attempt) -> None:
-        bp = attempt.blueprint
-        if bp.attempt == 0:
-            for dim in ("topic", "modality", "population", "difficulty", "risk"):
-                self.planned_labels[dim][getattr(bp, dim)] += 1
         for reason in attempt.reason.split("; ") if attempt.reason else ():
             self.reasons[_kind(reason)] += 1
         conversation = attempt.conversation
@@ -108,10 +102,6 @@ class Tally:
         self.knowledge.update(c.provenance.knowledge)
         self.acts.update(t.act for t, m in zip(c.turns, c.messages, strict=True) if m.role == "assistant")
         self.turn_counts[len(c.messages)] += 1
-        for score in c.scores:
-            for part in score.parts:
-                if part.value is not None:
-                    self.parts[f"{score.metric}.{part.name}"].append(part.value)
         for message in c.messages:
             if message.role in self.words:
                 self.words[message.role] += len(message.content.split())

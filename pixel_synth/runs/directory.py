@@ -2,7 +2,7 @@
 
 ::
 
-    run.json          settings, fingerprint, versions, clock times (the only file that holds a clock)
+    run.json          settings, fingerprint, versions, clock times (no other result file holds a clock)
     plan.jsonl        the blueprints of the first attempt of every slot
     shards/*.jsonl    outcomes, one line a slot, appended as slots end; a torn last line is ignored
     ledger.sqlite     every engine call
@@ -28,7 +28,9 @@ from typing import IO, Any, NamedTuple
 
 from pixel_synth import __version__
 from pixel_synth.errors import RunError
+from pixel_synth.knowledge.load import knowledge_dir
 from pixel_synth.plan import Plan
+from pixel_synth.prompts import prompts_dir
 from pixel_synth.records import Outcome
 from pixel_synth.settings import Settings, exact_settings
 
@@ -36,7 +38,7 @@ from pixel_synth.settings import Settings, exact_settings
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write a file so that it is either the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.part")
     with partial.open("wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
@@ -56,6 +58,17 @@ def _json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{path} is damaged: {error}", hint="restore it from a copy, or start a new run") from error
     return data
+
+
+def content_hash() -> str:
+    """Return a hash over everything that decides what a plan is put into: packs, prompts and the package itself."""
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parent.parent
+    for folder in (knowledge_dir(), prompts_dir(), package):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".py", ".yaml", ".md", ".txt", ".j2", ".jsonl"} and "_data" not in path.relative_to(folder).parts:
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 class Position(NamedTuple):
@@ -84,23 +97,24 @@ class Run:
         number = max([int(n) for n in taken if n.isdigit()], default=0) + 1
         while True:
             path = settings.out / f"{job}-{number:03d}"
-            try:
-                path.mkdir()
+            if not path.exists():
                 break
-            except FileExistsError:
-                number += 1
-        run = cls(path)
+            number += 1
+        run = cls(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
+        run.path.mkdir()
         run.save(
             {
                 "job": job,
                 "settings": settings.model_dump(mode="json"),
                 "fingerprint": settings.fingerprint(),
+                "content": content_hash(),
                 "toolkit": __version__,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "status": "started",
             }
         )
-        return run
+        os.rename(run.path, path)  # whole, or not there
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -148,6 +162,11 @@ class Run:
         self._lock.write(secrets.token_hex(8))  # tells the processes of this holder from those of one that was killed
         self._lock.flush()
 
+    @property
+    def holder(self) -> str:
+        """The token of whoever locked the run last."""
+        return (self.path / ".lock").read_text()
+
     def unlock(self) -> None:
         """Give the run back."""
         if self._lock:
@@ -191,7 +210,7 @@ class Run:
         number = len(list(folder.glob("*.jsonl")))
         while True:
             try:
-                return (folder / f"{number:05d}.jsonl").open("xb", buffering=0)
+                return (folder / f"{number:05d}.jsonl").open("xb")
             except FileExistsError:
                 number += 1
 
@@ -202,7 +221,7 @@ class Run:
             start = 0
             with path.open("rb") as file:
                 for line in file:
-                    if line.endswith(b"\n"):
+                    if line.startswith(b'{"slot":') and line.count(b'{"slot":') == 1 and line.endswith(b"]}\n"):
                         head = line[:64].split(b",", 2)
                         slot = int(head[0].split(b":")[1])
                         found.setdefault(slot, Position(path, start, len(line), head[1].endswith(b"true")))
@@ -214,7 +233,9 @@ class Run:
         files: dict[Path, IO[bytes]] = {}
         try:
             for _, at in sorted(self.positions().items()):
-                file = files.setdefault(at.path, at.path.open("rb")) if at.path not in files else files[at.path]
+                if at.path not in files:
+                    files[at.path] = at.path.open("rb")
+                file = files[at.path]
                 file.seek(at.start)
                 yield Outcome.model_validate_json(file.read(at.size))
         finally:

@@ -16,7 +16,7 @@ def finish(run: Run, plan: Plan) -> Tally:
     """Write everything a finished run hands out, and return the tally it was made from."""
     tally, files = export(run.outcomes(), run.path)
     facts = report.facts(tally, plan, run.settings)
-    real = {m: [v for v in column if v is not None] for m, column in report.reference_scores(plan.knowledge).items()}
+    real = {m: [v for v in column if v is not None] for m, column in report.reference_scores(plan.knowledge, run.settings.weights).items()}
     drawn = {
         "coverage": figures.coverage_map(tally),
         "scores": figures.score_histograms(tally, run.settings.thresholds, real),

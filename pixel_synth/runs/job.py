@@ -62,6 +62,9 @@ def main(job: str, doc: str, build: Build, argv: Sequence[str] | None = None) ->
     except PixelError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept (see --resume)", file=sys.stderr)
         return INTERRUPTED
@@ -71,18 +74,16 @@ def settings_of(args: argparse.Namespace) -> Any:
     """Build the settings from the flags.
 
     Raises:
-        UsageError: For unusable values, and for model flags that the engine would ignore.
+        UsageError: For unusable values.
     """
-    from pixel_synth.errors import UsageError
     from pixel_synth.settings import load_settings
 
-    if args.model or args.base_url:
-        raise UsageError("--model and --base-url belong to engines that run a model; the composer runs none",
-                         hint="leave them out; `--engine composer` needs nothing")  # fmt: skip
     return load_settings(
         accept=args.accept,
         seed=args.seed,
         engine=None if args.engine in (None, "auto") else args.engine,
+        model=args.model,
+        base_url=args.base_url,
         out=args.out,
         workers=args.workers,
         max_attempts=args.max_attempts,
@@ -98,7 +99,7 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
     from pixel_synth.knowledge import load
     from pixel_synth.plan import make_plan
     from pixel_synth.runs import screen
-    from pixel_synth.runs.directory import Run
+    from pixel_synth.runs.directory import Run, content_hash
 
     for flag, value in (("--preview", args.preview), ("--workers", args.workers)):
         if value is not None and value < 1:
@@ -112,6 +113,8 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
     settings = run.settings if run else settings_of(args)
     if args.workers and run:
         settings = settings.model_copy(update={"workers": args.workers})
+    if args.preview and args.preview > settings.accept:
+        settings = settings.model_copy(update={"accept": args.preview})
     plan = make_plan(settings, load())
     if args.dry_run:
         screen.dry_run(plan, settings)
@@ -123,6 +126,13 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
         from pixel_synth.errors import RunError
 
         raise RunError(f"{run.path}: its settings do not match their fingerprint", hint="run.json was edited; start a new run")
+    if run and run.info["content"] != content_hash():
+        from pixel_synth.errors import RunError
+
+        raise RunError(
+            f"{run.path}: packs, prompts or the toolkit changed since this run began; it would mix two versions",
+            hint="start a new run, or go back to that version",
+        )
     if run is None:
         run = Run.create(settings, job)
         screen.say(f"engine composer (embedded, no model) · seed {settings.seed} · run directory {run.path}")
@@ -145,7 +155,6 @@ def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
     done = len(run.positions())
     if done < settings.accept:
         workers = settings.workers or min(os.cpu_count() or 1, 8)
-        os.environ["PIXEL_RUN_DONE"] = str(done)
         run.log("generate", "starting", workers=workers, done=done)
         with screen.progress(settings.accept, "conversations") as show:
             supervise.generate(build, run, workers, show)

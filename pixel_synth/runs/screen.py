@@ -12,7 +12,7 @@ from typing import Any
 
 from pixel_synth.plan import Plan, coverage
 from pixel_synth.publish.tally import Tally, summary
-from pixel_synth.records import Conversation
+from pixel_synth.records import Conversation, Outcome
 from pixel_synth.settings import Settings
 
 WIDTH = 100
@@ -47,15 +47,17 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
             yield update
         return
     began = last = time.monotonic()
-    shown = -1
+    shown, before = -1, -1
 
     def plain(done: int, accepted: int) -> None:
-        nonlocal last, shown
+        nonlocal last, shown, before
         now = time.monotonic()
+        before = done if before < 0 else before
         if done * 10 // total != shown or now - last > 30:
             shown, last = done * 10 // total, now
             spent = now - began
-            eta = f", about {spent / done * (total - done):.0f} s left" if done else ""
+            fresh = done - before
+            eta = f", {fresh / spent:.1f}/s, about {spent / fresh * (total - done):.0f} s left" if fresh else ""
             say(f"  {done}/{total} {unit} ({accepted} accepted) after {spent:.0f} s{eta}")
 
     yield plain
@@ -98,43 +100,41 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     sample = [plan.blueprint(i) for i in range(min(len(plan.cells), 200))]
     calls = sum(b.turns + 2 for b in sample) / len(sample)
     began = time.perf_counter()
-    tried = _compose(plan, settings, min(5, len(sample)))
+    tried = _fill(plan, settings, min(5, len(sample)))
     each = (time.perf_counter() - began) / len(tried)
-    words = sum(len(m.content.split()) for c in tried for m in c.messages) / len(tried)
-    say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints), "
-        f"about {calls * len(plan.cells):,.0f} in all; {words:.0f} words of talk each")  # fmt: skip
-    say(f"time: {each * 1000:.0f} ms a conversation on one core (measured on {len(tried)} of them just now), "
-        f"about {each * len(plan.cells):.0f} core-seconds, plus about 10 s to start distilabel")  # fmt: skip
+    attempts = sum(len(o.attempts) for o in tried) / len(tried)
+    written = [a.conversation for o in tried for a in o.attempts if a.conversation]
+    words = sum(len(m.content.split()) for c in written for m in c.messages) / max(1, len(written))
+    total = calls * attempts * len(plan.cells)
+    say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints), {attempts:.1f} attempts a slot")
+    say(f"      ({len(tried)} slots filled just now), so about {total:,.0f} calls in all; {words:.0f} words of talk a conversation")
+    say(f"time: {each:.2f} s a slot on one core (the same slots), so about {each * len(plan.cells):.0f} core-seconds and a start-up")
 
 
-def _compose(plan: Plan, settings: Settings, k: int) -> list[Conversation]:
-    """Write the first slots in this process, without distilabel and without keeping anything."""
+def _fill(plan: Plan, settings: Settings, k: int) -> list[Outcome]:
+    """Fill the first slots in this process, without distilabel and without keeping anything."""
     from pixel_synth.llms.engine import make_engine
     from pixel_synth.llms.ledger import ask
     from pixel_synth.runs.chain import fill_slot
 
     engine = make_engine(settings.engine)
 
-    async def all_slots() -> list[Conversation]:
-        result = []
-        for slot in range(min(k, len(plan.cells))):
-            outcome = await fill_slot(plan, slot, lambda call: ask(call, engine, None, settings.engine), settings)
-            last = outcome.attempts[-1]
-            if last.conversation:
-                result.append(last.conversation)
-            else:
-                say(f"slot {slot}: failed: {last.reason}")
-        return result
+    async def all_slots() -> list[Outcome]:
+        return [await fill_slot(plan, i, lambda call: ask(call, engine, None, settings.engine), settings) for i in range(k)]
 
     return asyncio.run(all_slots())
 
 
 def preview(plan: Plan, settings: Settings, k: int) -> None:
     """Write K conversations to the screen."""
-    for c in _compose(plan, settings, k):
+    for outcome in _fill(plan, settings, k):
+        last = outcome.attempts[-1]
+        c = last.conversation
+        if c is None:
+            say(f"slot {outcome.slot}: failed: {last.reason}")
+            continue
         conversation(c)
-        verdict = c.verdict
-        say(f"   {'accepted' if verdict and verdict.accepted else 'rejected: ' + '; '.join(verdict.reasons if verdict else ())}")
+        say(f"   {last.status}" + (f": {last.reason}" if last.reason else ""))
         say("   " + "  ".join(f"{s.metric} {'–' if s.value is None else f'{s.value:.2f}'}" for s in c.scores) + "\n")
 
 

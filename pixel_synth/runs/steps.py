@@ -7,11 +7,8 @@ that its books can be compared with ours.
 
 # No postponed annotations here: distilabel reads the types of `process` at run time.
 import asyncio
-import fcntl
 import os
-import signal
-import threading
-import time
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,28 +21,10 @@ from pixel_synth.llms.ledger import Ledger, ask
 from pixel_synth.plan import Plan, make_plan
 from pixel_synth.runs.chain import fill_slot
 from pixel_synth.runs.directory import Run
+from pixel_synth.runs.watch import die_with, end_group
 
 if TYPE_CHECKING:
     from distilabel.typing import GeneratorStepOutput, StepOutput
-
-
-def die_with(run_path: Path) -> None:
-    """Kill this process group when the supervisor's lock on the run is gone, or another one's (it was killed)."""
-    holder = (run_path / ".lock").read_text()
-
-    def watch() -> None:
-        with (run_path / ".lock").open() as file:
-            while True:
-                time.sleep(0.5)
-                file.seek(0)
-                if file.read() == holder:
-                    try:
-                        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        continue
-                os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True, name="die-with-supervisor").start()
 
 
 class Slots(GeneratorStep):  # type: ignore[misc]
@@ -71,12 +50,12 @@ class Converse(Step):  # type: ignore[misc]
     """Fills slots: each row's whole chain is one coroutine, its outcome is appended to this worker's shard file."""
 
     run_path: str
+    holder: str
     _run: Run = PrivateAttr()
     _plan: Plan = PrivateAttr()
     _engine: Engine = PrivateAttr()
     _ledger: Ledger = PrivateAttr()
     _shard: Any = PrivateAttr()
-    _alive: Any = PrivateAttr()
 
     @property
     def inputs(self) -> list[str]:
@@ -92,9 +71,7 @@ class Converse(Step):  # type: ignore[misc]
         """Open run, plan, engine, ledger and a shard of this worker's own; start the watch on the supervisor."""
         super().load()
         path = Path(self.run_path)
-        die_with(path)
-        self._alive = (path / ".workers" / str(os.getpid())).open("w")
-        fcntl.flock(self._alive, fcntl.LOCK_EX)
+        die_with(path, self.holder)
         self._run = Run.open(path)
         settings = self._run.settings
         self._plan = make_plan(settings, load())
@@ -104,7 +81,11 @@ class Converse(Step):  # type: ignore[misc]
 
     def process(self, inputs: StepInput) -> "StepOutput":
         """Fill all slots of the shard under one window."""
-        yield asyncio.run(self._fill([row["slot"] for row in inputs]))
+        try:
+            rows = asyncio.run(self._fill([row["slot"] for row in inputs]))
+        except (OSError, sqlite3.Error, MemoryError) as error:  # distilabel would go on without these rows
+            end_group(Path(self.run_path), f"{type(error).__name__}: {error}")
+        yield rows
 
     async def _fill(self, slots: list[int]) -> list[dict[str, Any]]:
         settings = self._run.settings
@@ -115,6 +96,7 @@ class Converse(Step):  # type: ignore[misc]
             async with window:
                 outcome = await fill_slot(self._plan, slot, lambda call: ask(call, self._engine, self._ledger, model), settings)
                 self._shard.write((outcome.line() + "\n").encode())
+                self._shard.flush()
                 return {"slot": slot, "accepted": outcome.accepted, "attempts": len(outcome.attempts)}
 
         return list(await asyncio.gather(*(one(s) for s in slots)))
@@ -126,5 +108,4 @@ class Converse(Step):  # type: ignore[misc]
             os.fsync(self._shard.fileno())
             self._shard.close()
             self._ledger.close()
-            self._alive.write("done")
-            self._alive.flush()
+            asyncio.run(self._engine.close())

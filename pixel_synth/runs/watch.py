@@ -1,0 +1,66 @@
+"""What ends a run's processes when something else has ended: its supervisor, or one of its children.
+
+A process group that has lost a member or its supervisor must not go on: distilabel would hang, or two groups would work on one
+run.  What was finished is on disk, so the group is killed and the run can be resumed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+POLL_S = 0.5
+FAILURE = ".failure"
+
+
+def end_group(run_path: Path, reason: str) -> NoReturn:
+    """Leave the reason for the supervisor to read, and kill this process group."""
+    with (run_path / FAILURE).open("a", encoding="utf-8") as file:
+        file.write(reason + "\n")
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+    raise SystemExit(reason)  # not reached; the signal cannot be caught
+
+
+def _thread(name: str, poll: Callable[[], None]) -> None:
+    def loop() -> None:
+        while True:
+            time.sleep(POLL_S)
+            poll()
+
+    threading.Thread(target=loop, daemon=True, name=name).start()
+
+
+def die_with(run_path: Path, holder: str) -> None:
+    """Watch the run's lock: end the group when ``holder`` no longer holds it (the supervisor was killed)."""
+    file = (run_path / ".lock").open()
+
+    def poll() -> None:
+        file.seek(0)
+        if file.read() == holder:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    _thread("die-with-supervisor", poll)
+
+
+def keep_children(run_path: Path, done: Callable[[], bool]) -> None:
+    """Watch this process's children: end the group when one vanishes before ``done()``."""
+    seen: set[int] = set()
+
+    def poll() -> None:
+        alive = {p.pid for p in multiprocessing.active_children() if p.pid}
+        if seen - alive and not done():
+            end_group(run_path, f"process {min(seen - alive)} of the pipeline died")
+        seen.update(alive)
+
+    _thread("keep-children", poll)
