@@ -131,7 +131,8 @@ def repeats(turns: tuple[Turn, ...], minimum: int = 3) -> list[tuple[Turn, Span]
             own = frozenset(re.findall(r"[a-z']+", sentence.text))
             if len(own) < minimum:
                 continue
-            if any(text == sentence.text or jaccard(own, other) >= 0.75 for other, text in seen):
+            low, high = 0.75 * len(own), len(own) / 0.75  # sets of other sizes cannot be that alike
+            if any(text == sentence.text or (low <= len(other) <= high and jaccard(own, other) >= 0.75) for other, text in seen):
                 found.append((turn, sentence))
             seen.append((own, sentence.text))
     return found

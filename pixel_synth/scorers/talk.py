@@ -28,15 +28,11 @@ class Turn(NamedTuple):
     words: tuple[str, ...]
     stems: frozenset[str]
     tags: tuple[frozenset[str], ...]
+    fields: frozenset[str]  # the semantic fields that the turn touches
 
     def tally(self, tag: str) -> int:
         """Return how many words carry a lexicon tag."""
         return sum(tag in t for t in self.tags)
-
-    @property
-    def fields(self) -> frozenset[str]:
-        """The semantic fields that the turn touches."""
-        return frozenset(tag for tags in self.tags for tag in tags if tag.startswith("field."))
 
 
 class Talk(NamedTuple):
@@ -63,6 +59,7 @@ def _read(messages: tuple[Message, ...]) -> Talk:
             continue
         text = fold(message.content)
         tokens = tuple(words(text))
+        tags = tuple(lexicon.tags(w) for w in tokens)
         turns.append(
             Turn(
                 i,
@@ -72,7 +69,8 @@ def _read(messages: tuple[Message, ...]) -> Talk:
                 sentences(text),
                 tokens,
                 frozenset(content(text)),
-                tuple(lexicon.tags(w) for w in tokens),
+                tags,
+                frozenset(tag for own in tags for tag in own if tag.startswith("field.")),
             )
         )
     return Talk(tuple(turns), tuple(t for t in turns if t.who == "client"), tuple(t for t in turns if t.who == "therapist"))
