@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
+from pixel_synth.jsonl import whole
 from pixel_synth.publish.arrow import ParquetFile
 from pixel_synth.publish.tally import Tally
 from pixel_synth.records import Conversation, Outcome
@@ -23,29 +23,20 @@ def export(outcomes: Iterable[Outcome], root: Path) -> tuple[Tally, list[Path]]:
     folder.mkdir(exist_ok=True)
     tally = Tally()
     parquet = ParquetFile(folder / "conversations.parquet", Conversation)
-    parts: dict[str, IO[bytes]] = {name: (folder / f".{name}.part").open("wb") for name in FILES}
-
-    def put(name: str, line: str) -> None:
-        parts[name].write(line.encode() + b"\n")
-
-    for outcome in outcomes:
-        tally.add(outcome)
-        for attempt in outcome.attempts:
-            if attempt.blueprint.attempt:
-                put("replans.jsonl", attempt.blueprint.line())
-            if attempt.status == "failed":
-                put("failed.jsonl", attempt.line())
-            elif attempt.conversation is not None:
-                put("conversations.jsonl" if attempt.status == "accepted" else "rejected.jsonl", attempt.conversation.line())
-                if attempt.status == "accepted":
-                    parquet.add(attempt.conversation)
+    targets = {name: (root if name == "replans.jsonl" else folder) / name for name in FILES}
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(whole(target)) for name, target in targets.items()}
+        for outcome in outcomes:
+            tally.add(outcome)
+            for attempt in outcome.attempts:
+                if attempt.blueprint.attempt:
+                    files["replans.jsonl"].write(attempt.blueprint.line() + "\n")
+                if attempt.status == "failed":
+                    files["failed.jsonl"].write(attempt.line() + "\n")
+                elif attempt.conversation is not None:
+                    accepted = attempt.status == "accepted"
+                    files["conversations.jsonl" if accepted else "rejected.jsonl"].write(attempt.conversation.line() + "\n")
+                    if accepted:
+                        parquet.add(attempt.conversation)
     parquet.close()
-    written = [folder / "conversations.parquet"]
-    for name, file in parts.items():
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
-        target = root / name if name == "replans.jsonl" else folder / name
-        os.replace(file.name, target)
-        written.append(target)
-    return tally, written
+    return tally, [folder / "conversations.parquet", *targets.values()]

@@ -37,9 +37,9 @@ def reference_scores(knowledge: Knowledge, weights: Mapping[str, float]) -> dict
     return columns
 
 
-def facts(tally: Tally, plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Collect everything the report says."""
-    real = reference_scores(plan.knowledge, settings.weights)
+def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[float | None]] | None = None) -> dict[str, Any]:
+    """Collect everything the report says; ``real`` are the `reference_scores` where they are known already."""
+    real = reference_scores(plan.knowledge, settings.weights) if real is None else real
     metrics = [_metric(m, least, tally, real.get(m, [])) for m, least in settings.thresholds.items()]
     extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]]
     metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]

@@ -63,6 +63,7 @@ class Tally:
         self._n_bigrams = 0
         self._sentences: Counter[str] = Counter()
         self._sampled = 0
+        self.first: Conversation | None = None  # the first accepted one, to be shown
 
     def add(self, outcome: Outcome) -> None:
         """Take in all attempts of a slot."""
@@ -95,6 +96,7 @@ class Tally:
             self._accepted(conversation)
 
     def _accepted(self, c: Conversation) -> None:
+        self.first = self.first or c
         for dim, value in c.labels.model_dump().items():
             if value:
                 self.labels[dim][value] += 1

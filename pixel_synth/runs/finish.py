@@ -15,17 +15,18 @@ from pixel_synth.runs.directory import Run, write_atomic
 def finish(run: Run, plan: Plan) -> Tally:
     """Write everything a finished run hands out, and return the tally it was made from."""
     tally, files = export(run.outcomes(), run.path)
-    facts = report.facts(tally, plan, run.settings)
-    real = {m: [v for v in column if v is not None] for m, column in report.reference_scores(plan.knowledge, run.settings.weights).items()}
+    settings = run.settings
+    real = report.reference_scores(plan.knowledge, settings.weights)
+    facts = report.facts(tally, plan, settings, real)
+    ticks = {metric: [v for v in column if v is not None] for metric, column in real.items()}
     drawn = {
         "coverage": figures.coverage_map(tally),
-        "scores": figures.score_histograms(tally, run.settings.thresholds, real),
+        "scores": figures.score_histograms(tally, settings.thresholds, ticks),
         "lengths": figures.turn_lengths(tally),
     }
     texts = {f"figures/{name}.svg": svg for name, svg in drawn.items()}
     texts |= {f"report.{format}": report.render(facts, format, drawn) for format in ("md", "html", "json")}
-    sample = next((o.attempts[-1].conversation for o in run.outcomes() if o.accepted), None)
-    texts["README.md"] = report.card(facts, _quote(sample) if sample else "None was accepted.")
+    texts["README.md"] = report.card(facts, _quote(tally.first) if tally.first else "None was accepted.")
     for name, text in texts.items():
         write_atomic(run.path / name, text)
     written = [*files, run.path / "plan.jsonl", *(run.path / name for name in texts)]

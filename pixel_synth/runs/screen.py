@@ -140,10 +140,9 @@ def preview(plan: Plan, settings: Settings, k: int) -> None:
 
 def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]) -> None:
     """Show a sample, the scores against the thresholds, the books and what to do next."""
-    first = next((a.conversation for o in run.outcomes() for a in o.attempts if a.status == "accepted"), None)
-    if first is not None:
+    if tally.first is not None:
         say()
-        conversation(first)
+        conversation(tally.first)
     say(f"\n{'metric':<26} mean   p10    threshold  passed")
     for metric, least in settings.thresholds.items():
         values = tally.scores["accepted"][metric]

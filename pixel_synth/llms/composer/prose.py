@@ -14,16 +14,12 @@ from pixel_synth.knowledge.models import (
     Attachment,
     CrisisProtocol,
     Disorder,
-    LifeEvent,
     Modality,
-    Occupation,
-    Person,
 )
 from pixel_synth.llms.composer.session import Turn
-from pixel_synth.llms.composer.voice import lower_first, tidy
+from pixel_synth.llms.composer.voice import PRONOUNS, lower_first, material, tidy
 from pixel_synth.records import Blueprint, Hypothesis, MoveChoice, Reasoning, Scenario
 
-_PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "him", "his"), "they": ("they", "them", "their")}
 _SEVERITY = {"mild": "a strain that still left room", "moderate": "a clear limit on most days", "severe": "disabling on most days"}
 
 
@@ -40,21 +36,21 @@ class Prose:
         self.bp, self.knowledge = bp, knowledge
         self.topic = knowledge.get(Disorder, bp.topic)
         self.draw = Draw(bp.seed, "prose")
-        subj, obj, poss = _PRONOUNS[bp.persona.pronouns]
-        form, draw = self.topic.formulation, Draw(bp.seed, "slots")
-        draw.pick(form.thoughts)  # keeps step with Voice, so that the scenario names what the client will talk about
-        job, person = knowledge.get(Occupation, bp.persona.occupation), knowledge.get(Person, bp.persona.person)
+        subj, obj, poss = PRONOUNS[bp.persona.pronouns]
         self.values = {
-            "Name": bp.persona.name, "age": str(bp.persona.age), "job": job.np, "work": job.place,
-            "duration": bp.duration_text, "event": knowledge.get(LifeEvent, bp.event).np,
-            "person": f"{poss} {person.np}", "subj": subj, "Subj": subj.capitalize(), "obj": obj,
-            "my": poss, "me": obj, "I": subj, "myself": {"she": "herself", "he": "himself"}.get(subj, "themselves"),
-            "they": person.pronoun, "them": _PRONOUNS[person.pronoun][1], "their": _PRONOUNS[person.pronoun][2],
+            **material(bp, knowledge)[0],
+            "Name": bp.persona.name,
+            "age": str(bp.persona.age),
+            "subj": subj,
+            "Subj": subj.capitalize(),
+            "obj": obj,
+            "I": subj,
+            "me": obj,
+            "my": poss,
+            "myself": {"she": "herself", "he": "himself"}.get(subj, "themselves"),
             "severity": _SEVERITY[bp.severity],
             "attachment": knowledge.get(Attachment, bp.persona.attachment).name.lower(),
-            "avoid": draw.pick(form.avoids), "want": draw.pick(form.wants), "step": draw.pick(form.steps),
-            "cope": draw.pick(form.copes), "strength": draw.pick(form.strengths), "body": draw.pick(form.bodies),
-        }  # fmt: skip
+        }
 
     def write(self, symbol: str, **extra: str) -> str:
         """Expand a production of a prose symbol."""

@@ -18,10 +18,12 @@ from pixel_synth.draw import Draw
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import expand
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Reply
+from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Reply, Thought
 from pixel_synth.records import Blueprint
 
 T = TypeVar("T")
+# Subject, object, possessive.
+PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "him", "his"), "they": ("they", "them", "their")}
 _KEEP_CAPITAL = re.compile(
     r"(I\b|I['’]|Mon|Tues|Wednes|Thurs|Fri|Satur|Sun(?=day)|Janu|Febr|March\b|April\b|May\b|June\b|July\b|August|Sept|Octo|"
     r"Nove|Dece|Christmas|Easter|Mum\b|Dad\b|Mom\b|A&E|TV\b|[A-Z]{2})"
@@ -58,6 +60,37 @@ def tidy(text: str) -> str:
     return upper_first(text)
 
 
+def material(bp: Blueprint, knowledge: Knowledge) -> tuple[dict[str, str], Thought]:
+    """Return the slot values of a client and the thought they are caught in; talk and clinical prose are made of the same.
+
+    Possessives stay slots ("{my} sister"): whoever speaks, or is written about, fills them.
+    """
+    form, draw = knowledge.get(Disorder, bp.topic).formulation, Draw(bp.seed, "slots")
+    job, person = knowledge.get(Occupation, bp.persona.occupation), knowledge.get(Person, bp.persona.person)
+    event = knowledge.get(LifeEvent, bp.event)
+    thought = draw.pick(form.thoughts)
+    they, them, their = PRONOUNS[person.pronoun]
+    values = {
+        "name": bp.persona.name,
+        "event": event.np,
+        "since": f"since {event.np}",
+        "duration": bp.duration_text,
+        "job": job.np,
+        "work": job.place,
+        "person": f"{{my}} {person.np}",
+        "they": they,
+        "them": them,
+        "their": their,
+        "avoid": draw.pick(form.avoids),
+        "want": draw.pick(form.wants),
+        "step": draw.pick(form.steps),
+        "cope": draw.pick(form.copes),
+        "strength": draw.pick(form.strengths),
+        "body": draw.pick(form.bodies),
+    }
+    return values, thought
+
+
 class Voice:
     """What one conversation's two speakers have at hand; all draws are addressed by the blueprint's seed."""
 
@@ -65,30 +98,7 @@ class Voice:
         self.bp = bp
         self.used: set[str] = set()
         self._draw = Draw(bp.seed, "voice")
-        form = knowledge.get(Disorder, bp.topic).formulation
-        draw = Draw(bp.seed, "slots")
-        job, person = knowledge.get(Occupation, bp.persona.occupation), knowledge.get(Person, bp.persona.person)
-        event = knowledge.get(LifeEvent, bp.event)
-        thought = draw.pick(form.thoughts)
-        they = {"she": ("she", "her", "her"), "he": ("he", "him", "his"), "they": ("they", "them", "their")}[person.pronoun]
-        both = {
-            "name": bp.persona.name,
-            "event": event.np,
-            "since": f"since {event.np}",
-            "duration": bp.duration_text,
-            "job": job.np,
-            "work": job.place,
-            "person": f"{{my}} {person.np}",
-            "they": they[0],
-            "them": they[1],
-            "their": they[2],
-            "avoid": draw.pick(form.avoids),
-            "want": draw.pick(form.wants),
-            "step": draw.pick(form.steps),
-            "cope": draw.pick(form.copes),
-            "strength": draw.pick(form.strengths),
-            "body": draw.pick(form.bodies),
-        }
+        both, thought = material(bp, knowledge)
         self._client = {**both, "thought": thought.think, "I": "I", "me": "me", "my": "my", "myself": "myself"}
         self._therapist = {**both, "thought": thought.think_you, "I": "you", "me": "you", "my": "your", "myself": "yourself"}
 
