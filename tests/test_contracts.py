@@ -20,7 +20,8 @@ from pixel_synth.errors import PromptError
 from pixel_synth.knowledge import Knowledge, read_pack
 from pixel_synth.knowledge.check import check, walk
 from pixel_synth.knowledge.load import knowledge_dir
-from pixel_synth.knowledge.models import CrisisProtocol, Helpline, Indication, Modality, Prevalence, Profile, Source, Trait
+from pixel_synth.knowledge.models import CrisisProtocol, Helpline, Indication, Modality, Prevalence, Profile, Trait
+from pixel_synth.knowledge.pieces import Source
 from pixel_synth.plan import Plan
 from pixel_synth.prompts import load_prompt, prompts_dir
 from pixel_synth.records import Scenario

@@ -15,18 +15,8 @@ from pydantic import BaseModel
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import SLOTS, find_cue, slots, variants
 from pixel_synth.knowledge.load import Knowledge, Pack, line_of
-from pixel_synth.knowledge.models import (
-    Beat,
-    CrisisProtocol,
-    Disorder,
-    Entry,
-    LifeEvent,
-    Modality,
-    Occupation,
-    Person,
-    Population,
-    Reply,
-)
+from pixel_synth.knowledge.models import CrisisProtocol, Disorder, LifeEvent, Modality, Occupation, Person, Population
+from pixel_synth.knowledge.pieces import Beat, Entry, Reply
 
 
 class Finding(NamedTuple):

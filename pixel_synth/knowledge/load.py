@@ -14,7 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from pixel_synth.errors import KnowledgeError
-from pixel_synth.knowledge.models import KINDS, Entry, Source
+from pixel_synth.knowledge.models import KINDS
+from pixel_synth.knowledge.pieces import Entry, Source
 
 E = TypeVar("E", bound=Entry)
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -7,16 +7,12 @@ words; facts, codes, counts and cut-offs carry the key of a source listed at the
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from pixel_synth.knowledge.pieces import Beat, Cue, Entry, Id, Lead, Part, Reply, Talk, Text
 from pixel_synth.records import BigFive, Difficulty, Risk, Severity
-
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=80)]
-Text = Annotated[str, StringConstraints(min_length=3, max_length=900, strip_whitespace=True)]
-Talk = Annotated[str, StringConstraints(min_length=2, max_length=700, strip_whitespace=True)]
-Cue = Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=r"^[^A-Z]+$")]
 
 Chapter = Literal[
     "neurodevelopmental", "schizophrenia_spectrum", "bipolar", "depressive", "anxiety", "obsessive_compulsive",
@@ -24,65 +20,6 @@ Chapter = Literal[
     "sexual_dysfunctions", "gender_dysphoria", "disruptive_impulse_conduct", "substance_addictive",
     "neurocognitive", "personality", "paraphilic", "other_conditions",
 ]  # fmt: skip
-
-
-class Entry(BaseModel):
-    """Base of everything in a pack: immutable, closed, with an id, a name and sources."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Id
-    name: Text
-    source: tuple[str, ...] = Field(min_length=1, description="keys into the pack's sources")
-
-
-class Part(BaseModel):
-    """Base of the pieces inside an entry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(Part):
-    """A publication, with enough detail to find the claim in it."""
-
-    cite: Text = Field(description="authors (year). title. publisher or journal.")
-    doi: str = ""
-    url: str = ""
-    license: str = Field(default="facts only", description="what was taken: facts only, or the text's licence")
-
-
-# ------------------------------------------------------------------------------------------------- talk
-
-Tone = Literal["any", "open", "guarded"]
-
-
-class Reply(Part):
-    """What a client answers, and how an attuned therapist could put it back.
-
-    ``say`` is first person, whole sentences.  ``hear`` is a second-person clause without capital or full stop
-    that can stand alone or be joined with "and": "the nights turn into a courtroom, and you're the one on trial".
-    """
-
-    say: Talk
-    hear: tuple[Talk, ...] = Field(min_length=1)
-    tone: Tone = "any"
-    stance: Literal["any", "engaged", "reluctant", "resistant"] = "any"
-    level: Literal["any", "low", "moderate", "high"] = "any"
-
-
-class Beat(Reply):
-    """A thread the client opens: a disclosure, questions that follow it, and what the client answers then."""
-
-    severity: Literal["any", "mild", "severe"] = "any"
-    ask: tuple[Talk, ...] = Field(min_length=1, description="open questions of the therapist, specific to `say`")
-    then: tuple[Reply, ...] = Field(min_length=1, description="answers that fit every one of the questions")
-
-
-class Lead(Part):
-    """A thread the therapist opens: a line and what clients of different stance answer."""
-
-    say: tuple[Talk, ...] = Field(min_length=1)
-    replies: tuple[Reply, ...] = Field(min_length=1)
 
 
 # ------------------------------------------------------------------------------------------- disorders

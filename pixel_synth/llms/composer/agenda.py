@@ -12,18 +12,8 @@ from dataclasses import dataclass, field
 from pixel_synth.draw import Draw
 from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import (
-    Attachment,
-    Beat,
-    CrisisProtocol,
-    Defense,
-    Disorder,
-    Lead,
-    LifeEvent,
-    Modality,
-    Person,
-    Population,
-)
+from pixel_synth.knowledge.models import Attachment, CrisisProtocol, Defense, Disorder, LifeEvent, Modality, Person, Population
+from pixel_synth.knowledge.pieces import Beat, Lead
 from pixel_synth.records import RIDERS, Blueprint
 
 

@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeVar
 from pixel_synth.draw import Draw
 from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import Attachment, Beat, Lead, Occupation, Reply, Trait
+from pixel_synth.knowledge.models import Attachment, Occupation, Trait
+from pixel_synth.knowledge.pieces import Beat, Lead, Reply
 from pixel_synth.llms.composer import echo
 from pixel_synth.llms.composer.agenda import Item, build
 from pixel_synth.llms.composer.manner import Manner

@@ -18,7 +18,8 @@ from pixel_synth.draw import Draw
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import expand
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Reply, Thought
+from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Thought
+from pixel_synth.knowledge.pieces import Reply
 from pixel_synth.records import Blueprint
 
 T = TypeVar("T")
