@@ -6,6 +6,13 @@ tells callers whether trying the same thing again can help.  ``exit_status`` is 
 
 from __future__ import annotations
 
+from typing import Literal
+
+# How a call fails: no answer (timeout … bad_request), an answer that is no use (empty … invalid), or a fault of our own (error).
+Failure = Literal[
+    "timeout", "unreachable", "rate_limited", "server_error", "bad_request", "empty", "refused", "truncated", "invalid", "error"
+]
+
 
 class PixelError(Exception):
     """Base of all expected errors.
@@ -51,7 +58,21 @@ class RecordError(PixelError):
 
 
 class EngineError(PixelError):
-    """A model engine cannot start or answered something unusable."""
+    """A model engine cannot start or answered something unusable.
+
+    Args:
+        message: What is wrong, and where.
+        hint: The next thing the user can do about it.
+        kind: Which sort of failure the books count it as, one of `Failure`.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", kind: Failure = "error") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
+class EngineDown(EngineError):
+    """No engine can be reached or used any more: the run stops, nothing is booked as failed, and it can be resumed."""
 
 
 class RunError(PixelError):

@@ -47,6 +47,7 @@ class Completion(Record):
     finish: Literal["stop", "length", "refused"] = "stop"
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cached: int | None = None  # of tokens_in: how many the server took from its prefix cache
 
 
 class Engine(Protocol):
