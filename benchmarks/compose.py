@@ -24,22 +24,24 @@ from pathlib import Path
 def compose(n: int) -> dict[str, float]:
     """Run n chains in this process and return seconds, peak memory in MB and the share accepted."""
     from pixel_synth.knowledge import load
-    from pixel_synth.llms.engine import make_engine
-    from pixel_synth.llms.ledger import Ledger, ask
+    from pixel_synth.llms.ask import Asker, Voice
+    from pixel_synth.llms.composer import Composer
+    from pixel_synth.llms.ledger import Ledger
     from pixel_synth.plan import make_plan
     from pixel_synth.runs.chain import fill_slot
     from pixel_synth.settings import load_settings
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(accept=n, max_attempts=1)
-        plan, engine, ledger = make_plan(settings, load()), make_engine("composer"), Ledger(Path(folder) / "ledger.sqlite")
+        settings = load_settings(engine="composer", accept=n, max_attempts=1)
+        plan, engine, ledger = make_plan(settings, load()), Composer(), Ledger(Path(folder) / "ledger.sqlite")
+        asker = Asker(Voice(engine, "composer"), ledger=ledger)
         began = time.perf_counter()
 
         async def run() -> int:
             accepted = 0
             with (Path(folder) / "shard.jsonl").open("w") as shard:
                 for slot in range(n):
-                    outcome = await fill_slot(plan, slot, lambda call: ask(call, engine, ledger, "composer"), settings)
+                    outcome = await fill_slot(plan, slot, asker, settings)
                     shard.write(outcome.line() + "\n")
                     accepted += outcome.accepted
             return accepted

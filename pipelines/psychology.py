@@ -1,6 +1,9 @@
 """Knowledge → plan → generate → score → gate → export: psychology conversations, in one script.
 
 python pipelines/psychology.py                      20 accepted conversations, no GPU, model or server needed
+python pipelines/psychology.py --model Qwen/Qwen3-8B -n 1000          the same by a vLLM of our own, on a GPU
+python pipelines/psychology.py --base-url http://127.0.0.1:8000/v1    the same by a server that is there
+python pipelines/psychology.py … --preview 20       what it would take in time and tokens, from 20 slots
 python pipelines/psychology.py -n 1000 --seed 11    a larger run with another plan
 python pipelines/psychology.py --dry-run            what would be planned, and what it would cost
 python pipelines/psychology.py --preview 2          two conversations on the screen, nothing written
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 
     from pixel_synth.runs.directory import Run
 
-SHARDS_PER_WORKER = 4  # small enough that workers end together, large enough that distilabel's overhead is lost in it
+# Small enough that workers end together, large enough that distilabel's overhead is lost in it.  Where a server is asked there is one
+# per worker, because the server would run empty at the end of each.
+SHARDS_PER_WORKER = 4
 
 
 def build(run: Run, workers: int) -> Pipeline:
@@ -30,10 +35,14 @@ def build(run: Run, workers: int) -> Pipeline:
     from pixel_synth.runs.steps import Converse, Slots
 
     left = run.settings.accept - len(run.positions())
-    shard = max(1, -(-left // (workers * SHARDS_PER_WORKER)))
+    shards = workers * (1 if run.links.generator.urls else SHARDS_PER_WORKER)
+    shard = max(1, -(-left // shards))
     with Pipeline(name="psychology", cache_dir=run.path / ".distilabel") as pipeline:
         slots = Slots(run_path=str(run.path), batch_size=shard)
-        converse = Converse(run_path=str(run.path), holder=run.holder, input_batch_size=shard, resources=StepResources(replicas=workers))
+        converse = Converse(
+            run_path=str(run.path), holder=run.holder, remote=bool(run.settings.ray),
+            input_batch_size=shard, resources=StepResources(replicas=workers),
+        )  # fmt: skip
         slots >> converse
     return pipeline
 

@@ -119,39 +119,39 @@ class Blueprint(Record):
 class Scenario(Record):
     """The client's situation in clinical prose (third person), written before the dialogue."""
 
-    presenting_problem: str = Field(min_length=20, max_length=900)
-    history: str = Field(min_length=20, max_length=1200)
-    functioning: str = Field(min_length=10, max_length=700)
-    strengths: str = Field(min_length=10, max_length=500)
-    risk_summary: str = Field(min_length=5, max_length=600)
-    goal: str = Field(min_length=5, max_length=400)
+    presenting_problem: str = Field(min_length=20, max_length=900, description="what brings the client, and every listed experience")
+    history: str = Field(min_length=20, max_length=1200, description="how it began and went on, who and what is around it")
+    functioning: str = Field(min_length=10, max_length=700, description="work, home, sleep, people")
+    strengths: str = Field(min_length=10, max_length=500, description="what helps and who is there")
+    risk_summary: str = Field(min_length=5, max_length=600, description="what is known about risk, without methods")
+    goal: str = Field(min_length=5, max_length=400, description="what the client hopes for")
 
 
 class Hypothesis(Record):
     """One diagnostic hypothesis of the therapist, with criteria for and against."""
 
-    condition: str = Field(max_length=120)
-    criteria_for: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
-    criteria_against: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
+    condition: str = Field(max_length=120, description="name of the condition")
+    criteria_for: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=10)
+    criteria_against: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=6)
     standing: Literal["leading", "possible", "unlikely"]
 
 
 class MoveChoice(Record):
     """Why the therapist made one move: what was heard, the options, the choice and its reason."""
 
-    turn: int = Field(ge=0, description="index into messages of the therapist turn")
-    heard: str = Field(max_length=500)
-    options: tuple[Annotated[str, Field(max_length=200)], ...] = Field(max_length=4)
-    move: str = Field(max_length=120)
-    why: str = Field(max_length=500)
+    turn: int = Field(ge=0, le=30, description="number in brackets of the therapist turn")
+    heard: str = Field(max_length=300, description="what the client had said, a few words quoted")
+    options: tuple[Annotated[str, Field(max_length=160)], ...] = Field(max_length=4)
+    move: str = Field(max_length=120, description="the move that was made")
+    why: str = Field(max_length=400, description="why this one")
 
 
 class Reasoning(Record):
     """The therapist's chain of thought; it is never part of a reply."""
 
-    heard: tuple[Annotated[str, Field(max_length=400)], ...] = Field(max_length=12)
-    hypotheses: tuple[Hypothesis, ...] = Field(max_length=4)
-    risk: str = Field(max_length=600)
+    heard: tuple[Annotated[str, Field(max_length=300)], ...] = Field(max_length=10)
+    hypotheses: tuple[Hypothesis, ...] = Field(max_length=3)
+    risk: str = Field(max_length=600, description="how risk was judged and on what")
     moves: tuple[MoveChoice, ...] = Field(max_length=12)
     unknown: tuple[Annotated[str, Field(max_length=300)], ...] = Field(max_length=6)
 
@@ -288,14 +288,19 @@ class Attempt(Record):
     blueprint: Blueprint
     conversation: Conversation | None = None
     reason: str = ""
-    raw: str = ""
+    kind: str = Field(default="", description="of a failed attempt: the kind of the call that failed, see errors.Failure")
+    raw: str = Field(default="", description="of a failed attempt: the answer that was of no use, as it came")
 
 
 class Outcome(Record):
-    """All attempts of one slot, in order; only the last can be accepted."""
+    """All attempts of one slot, in order; only the last can be accepted.
+
+    ``stopped`` says why a slot was left before it was filled or its attempts were used up; it can be gone on with.
+    """
 
     slot: int
     accepted: bool
+    stopped: str = ""
     attempts: tuple[Attempt, ...]
 
 

@@ -9,20 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from pixel_synth.errors import UsageError
 from pixel_synth.records import Category, Difficulty, Risk
 
+EngineName = Literal["auto", "composer", "transformers", "vllm", "server"]
+Way = Literal["response_format", "structured_outputs", "guided_json"]
+Dialect = Literal["length", "pattern"]
+# Several words; in the environment separated as in a shell.
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda given: tuple(shlex.split(given)) if isinstance(given, str) else given)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-# Variables of the toolkit that are no settings: where packs and prompts lie.
-NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR"}
+# Variables of the toolkit that are no settings: where packs and prompts lie, and keys, which are never stored.
+NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR", "PIXEL_API_KEY", "PIXEL_JUDGE_API_KEY"}
 THRESHOLDS = {
     "overall": 0.80,
     "therapeutic_accuracy": 0.85,
@@ -32,7 +38,11 @@ THRESHOLDS = {
     "clinical_compliance": 0.90,
 }
 METRICS = frozenset(THRESHOLDS) | {"language_quality", "complexity"}
-RUNTIME_KEYS = frozenset({"workers", "window", "out", "accept"})
+# What may change between the start of a run and its resumption, because it decides how and not what is made.
+RUNTIME_KEYS = frozenset(
+    "workers window out accept base_url judge_base_url tries timeout_s patience_s budget_tokens budget_hours ray structured dialect "
+    "dtype tensor_parallel data_parallel max_model_len prefix_caching vllm_args vllm_command start_s batch device".split()
+)
 
 
 class Settings(BaseSettings):
@@ -42,13 +52,39 @@ class Settings(BaseSettings):
 
     accept: int = Field(default=20, ge=1, description="accepted conversations wanted")
     seed: int = Field(default=7, ge=0, description="seed of the plan")
-    engine: Literal["composer"] = Field(default="composer", description="what puts blueprints into words")
-    model: str = Field(default="", description="model name, for engines that have one")
-    base_url: str = Field(default="", description="address of an OpenAI-compatible server")
+    engine: EngineName = Field(default="auto", description="what puts blueprints into words; auto = the best that is here")
+    model: str = Field(default="", description="model name or folder, for engines that run a model")
+    base_url: Words = Field(default=(), description="addresses of OpenAI-compatible servers that offer the model")
+    judges: Words = Field(default=(), description="rubrics of prompts/judges that a model answers after each session")
+    judge_model: str = Field(default="", description="model of the judges; empty = the generator's")
+    judge_base_url: Words = Field(default=(), description="servers of the judges; empty = the generator's")
+    repairs: int = Field(default=2, ge=0, le=10, description="times an unusable answer is sent back with what is wrong with it")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="further request fields, e.g. chat_template_kwargs or top_p")
+    structured: Way | Literal["auto"] = Field(default="auto", description="request field of the schema constraint; auto = proven by canary")
+    dialect: Dialect | Literal["auto"] = Field(default="auto", description="how string bounds are spelled; auto = proven by canary")
+    tries: int = Field(default=5, ge=1, le=50, description="times a request is sent before its call counts as failed")
+    timeout_s: float = Field(
+        default=1800.0, gt=0, description="longest deadline of a request; below it follows the answers"
+    )
+    patience_s: float = Field(default=120.0, ge=0, description="how long all servers may be down before the run stops")
+    budget_tokens: int = Field(default=0, ge=0, description="tokens (in and out) after which nothing new is asked; 0 = no limit")
+    budget_hours: float = Field(default=0.0, ge=0, description="hours after which nothing new is asked; 0 = no limit")
+    ray: str = Field(default="", description="address of a Ray cluster to run the pipeline on; empty = processes of this machine")
+    dtype: str = Field(default="auto", description="number format of the weights (vllm, transformers)")
+    quantization: str = Field(default="", description="vllm: quantisation method")
+    tensor_parallel: int = Field(default=1, ge=1, description="vllm: GPUs that share one copy of the model")
+    data_parallel: int = Field(default=1, ge=1, description="vllm: copies of the model")
+    max_model_len: int = Field(default=0, ge=0, description="vllm: context length in tokens; 0 = the model's")
+    prefix_caching: bool = Field(default=True, description="vllm: reuse what conversations share")
+    vllm_args: Words = Field(default=(), description="vllm: further flags, passed through")
+    vllm_command: Words = Field(default=(), description="vllm: program to start instead of the one installed here")
+    start_s: float = Field(default=1800.0, gt=0, description="vllm: how long starting may take")
+    device: str = Field(default="auto", description="transformers: cuda, mps, cpu")
+    batch: int = Field(default=8, ge=1, description="transformers: calls generated together")
     out: Path = Field(default=Path("runs"), description="folder in which run directories are made")
     max_attempts: int = Field(default=20, ge=1, le=50, description="plans tried per slot before it counts as a shortfall")
     workers: int = Field(default=0, ge=0, description="processes of the generating step; 0 = one per core, at most 8")
-    window: int = Field(default=64, ge=1, description="conversations in flight in one process")
+    window: int = Field(default=0, ge=0, description="conversations in flight in one process; 0 = 64, or 512 where servers are asked")
     topics: tuple[str, ...] = Field(default=(), description="only these disorders; empty = all")
     modalities: tuple[str, ...] = Field(default=(), description="only these modalities; empty = all")
     populations: tuple[str, ...] = Field(default=(), description="only these populations; empty = all")
@@ -81,9 +117,15 @@ class Settings(BaseSettings):
         return given
 
     @model_validator(mode="after")
-    def _composer_runs_no_model(self) -> Settings:
+    def _engine_has_what_it_needs(self) -> Settings:
         if self.engine == "composer" and (self.model or self.base_url):
             raise ValueError("model and base_url belong to engines that run a model; the composer runs none")
+        if self.engine == "server" and not self.base_url:
+            raise ValueError("engine server needs base_url, the address of an OpenAI-compatible server")
+        if self.engine in ("vllm", "transformers") and not self.model:
+            raise ValueError(f"engine {self.engine} needs model, a name or a folder")
+        if self.engine in ("vllm", "transformers") and self.base_url:
+            raise ValueError(f"base_url belongs to engine server; {self.engine} runs the model itself")
         return self
 
     @model_validator(mode="after")

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from pixel_synth.knowledge import Knowledge, load
+from pixel_synth.llms.ask import Asker, Voice
 from pixel_synth.llms.composer import Composer
-from pixel_synth.llms.ledger import ask
 from pixel_synth.plan import Plan
 from pixel_synth.records import Blueprint, Conversation
 from pixel_synth.runs.chain import write
@@ -64,7 +64,7 @@ def knowledge() -> Knowledge:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(accept=200, seed=7, out=tmp_path_factory.mktemp("out"))
+    return load_settings(engine="composer", accept=200, seed=7, out=tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ def compose(knowledge: Knowledge, settings: Settings, composer: Composer) -> Com
     """Write and score one conversation in this process, without distilabel and without a ledger."""
 
     def one(bp: Blueprint) -> Conversation:
-        return asyncio.run(write(bp, knowledge, lambda call: ask(call, composer, None, "composer"), settings))[0]
+        return asyncio.run(write(bp, knowledge, Asker(Voice(composer, "composer")), settings))[0]
 
     return one
 

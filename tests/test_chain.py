@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pixel_synth.errors import EngineError
+from pixel_synth.llms.ask import Asker, Voice
 from pixel_synth.llms.composer import Composer
 from pixel_synth.llms.engine import Call, Completion
-from pixel_synth.llms.ledger import Ledger, ask
+from pixel_synth.llms.ledger import Ledger
 from pixel_synth.plan import Plan
 from pixel_synth.publish.tally import Tally
 from pixel_synth.records import Outcome
@@ -150,8 +151,8 @@ def test_a_slot_filled_twice_is_the_same_and_the_second_time_asks_nothing(
         async def complete(self, call: Call) -> Completion:
             raise AssertionError("asked again")
 
-    first = fill(plan, 3, lambda call: ask(call, Once(), ledger, "composer"), easy)
-    again = fill(plan, 3, lambda call: ask(call, Never(), ledger, "composer"), easy)
+    first = fill(plan, 3, Asker(Voice(Once(), "composer"), ledger=ledger), easy)
+    again = fill(plan, 3, Asker(Voice(Never(), "composer"), ledger=ledger), easy)
     assert again.line() == first.line()
 
 

@@ -47,7 +47,7 @@ def stem(value: Any) -> str:
 
 
 def schemas(task: ModuleType) -> Iterator[tuple[str, dict[str, Any]]]:
-    if inspect.signature(task.schema).parameters:
+    if "role" in inspect.signature(task.schema).parameters:
         for role in task.PROMPTS:
             yield role, task.schema(role, ("a.move",))
             yield role, task.schema(role)

@@ -19,6 +19,7 @@ ORDER = (
     {"llms"},
     {"plan"},
     {"tasks"},
+    {"judges"},
     {"scorers"},
     {"curate"},
     {"publish"},
@@ -27,9 +28,13 @@ ORDER = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 ONLY_IN = {
-    "distilabel": {"runs/steps.py", "llms/model.py", "tasks/steps.py"},
+    "distilabel": {"runs/steps.py", "runs/cluster.py", "llms/model.py", "tasks/steps.py"},
     "matplotlib": {"publish/figures.py"},
     "pyarrow": {"publish/arrow.py"},
+    "torch": {"llms/local.py", "llms/local_generate.py"},
+    "transformers": {"llms/local.py", "llms/local_generate.py"},
+    "outlines": {"llms/local.py", "llms/local_generate.py"},
+    "ray": {"runs/cluster.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

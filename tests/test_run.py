@@ -239,6 +239,6 @@ def test_a_fragment_that_another_line_was_glued_to_does_not_count(tmp_path: Path
     run = Run.create(load_settings(out=tmp_path, accept=3), "psychology")
     (run.path / "shards").mkdir()
     (run.path / "shards" / "00000.jsonl").write_text(
-        '{"slot":1,"acc{"slot":2,"accepted":true,"attempts":[]}\n{"slot":0,"accepted":true,"attempts":[]}\n'
+        '{"slot":1,"acc{"slot":2,"accepted":true,"stopped":"","attempts":[]}\n{"slot":0,"accepted":true,"stopped":"","attempts":[]}\n'
     )
     assert set(run.positions()) == {0}

@@ -83,7 +83,7 @@ def test_settings_are_frozen() -> None:
 
 @given(st.integers(1, 500), st.integers(0, 16), st.integers(1, 99))
 def test_run_time_knobs_do_not_change_the_fingerprint(accept: int, workers: int, window: int) -> None:
-    assert {"accept", "workers", "window", "out"} == RUNTIME_KEYS
+    assert {"accept", "workers", "window", "out", "base_url", "budget_tokens", "vllm_args"} < RUNTIME_KEYS < set(Settings.model_fields)
     assert Settings(accept=accept, workers=workers, window=window).fingerprint() == Settings().fingerprint()
 
 
@@ -93,7 +93,11 @@ def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) ->
         "seed": 8,
         "engine": "other",
         "model": "m",
-        "base_url": "u",
+        "judges": ("session",),
+        "judge_model": "j",
+        "repairs": 0,
+        "extra_body": {"top_p": 0.9},
+        "quantization": "fp8",
         "max_attempts": 5,
         "topics": ("panic_disorder",),
         "modalities": ("cbt",),
@@ -147,5 +151,6 @@ def test_an_unknown_metric_is_a_usage_error_that_names_it(key: str) -> None:
 
 def test_the_composer_takes_no_model_name_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXEL_MODEL", "some-model")
+    monkeypatch.setenv("PIXEL_ENGINE", "composer")
     with pytest.raises(UsageError, match="runs none"):
         load_settings()

@@ -18,7 +18,7 @@ N = 1000
 
 
 def test_a_thousand_sessions_keep_the_bars_of_variety(knowledge: Knowledge) -> None:
-    plan = make_plan(load_settings(accept=N, seed=13), knowledge)
+    plan = make_plan(load_settings(engine="composer", accept=N, seed=13), knowledge)
     turns: dict[str, Counter[str]] = {"user": Counter(), "assistant": Counter()}
     sentences: Counter[str] = Counter()
     bigrams: set[tuple[str, str]] = set()

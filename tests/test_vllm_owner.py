@@ -100,7 +100,7 @@ def test_a_server_that_ends_early_is_told_with_status_log_and_hint(
     assert "exit status 3" in caught.value.message
     assert "CUDA out of memory (***)" in caught.value.message
     assert "earlier start" not in caught.value.message
-    assert "--max-model-len" in caught.value.hint
+    assert "max_model_len" in caught.value.hint
 
 
 def test_a_server_that_is_never_ready_is_ended(options: Callable[..., Options], tmp_path: Path) -> None:

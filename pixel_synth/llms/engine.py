@@ -1,4 +1,4 @@
-"""The interface every engine implements, and the choice of an engine.
+"""The interface every engine implements.
 
 A `Call` carries two descriptions of the same wish: rendered chat ``messages`` with a JSON ``schema`` (what a model
 needs) and the typed ``brief`` they were rendered from (what the composer needs).  Its `key` covers model, messages,
@@ -11,10 +11,9 @@ import hashlib
 import json
 from typing import Any, Literal, NamedTuple, Protocol
 
-from pixel_synth.errors import UsageError
 from pixel_synth.records import Blueprint, Message, Record, TurnTag
 
-Part = Literal["scenario", "client", "therapist", "reasoning"]
+Part = Literal["scenario", "client", "therapist", "reasoning", "judge"]
 
 
 class Brief(NamedTuple):
@@ -27,9 +26,9 @@ class Brief(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request to an engine."""
+    """One request to an engine; only the composer, which needs it, cannot do without a brief."""
 
-    brief: Brief
+    brief: Brief | None
     messages: list[dict[str, str]]
     schema: dict[str, Any]
     sampling: dict[str, Any]
@@ -67,16 +66,3 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Release what the engine holds."""
         ...
-
-
-def make_engine(name: str) -> Engine:
-    """Build an engine by name.
-
-    Raises:
-        UsageError: For an unknown name.
-    """
-    if name == "composer":
-        from pixel_synth.llms.composer import Composer
-
-        return Composer()
-    raise UsageError(f"unknown engine {name!r}", hint="available: composer")

@@ -61,6 +61,9 @@ def _end_all(child: subprocess.Popen[bytes]) -> None:
             child.kill()
         left = descendants(os.getpid())
         if not left and child.poll() is not None:
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:  # collect the adopted ones: not every init does it soon
+                    pass
             return
         for pid in left:
             with suppress(ProcessLookupError):

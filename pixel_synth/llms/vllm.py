@@ -203,7 +203,7 @@ class Server:
                 said = vllm_log.tail(self._said())
                 raise EngineDown(
                     f"vLLM was not ready after {self.options.start_s:g} s; the end of {self.log_path}:\n{said}",
-                    hint="a large model may need longer: --vllm-start-s",
+                    hint="a large model may need longer: the setting start_s",
                     kind="timeout",
                 )
             if self.report and time.monotonic() - told >= REPORT_S:

@@ -19,15 +19,18 @@ _SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
 
 # What is found in the log, and what helps; the first that matches is told.
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"less than desired|Available memory on node", "ask for a smaller share: --vllm-arg=--gpu-memory-utilization=0.2"),
+    (
+        r"less than desired|Available memory on node",
+        "give vLLM a smaller share of the memory: --gpu-memory-utilization 0.2 in the setting vllm_args",
+    ),
     (
         r"out of memory|OutOfMemoryError|No available memory for the cache|KV cache is needed",
-        "too little memory: a smaller --max-model-len, another --vllm-arg=--gpu-memory-utilization=…, or a smaller model",
+        "too little memory: a smaller max_model_len, another --gpu-memory-utilization (setting vllm_args), or a smaller model",
     ),
-    (r"greater than the derived max_model_len", "the model's own context is shorter: a smaller --max-model-len"),
+    (r"greater than the derived max_model_len", "the model's own context is shorter: a smaller max_model_len"),
     (
         r"unrecognized arguments|invalid choice|expected one argument|error: argument",
-        "this vLLM does not take one of the flags given to it",
+        "this vLLM does not take one of the flags given to it: see the setting vllm_args",
     ),
     (r"[Aa]ddress already in use", "another program took the port meanwhile: start again"),
     (r"gated repo|401 Client Error|GatedRepoError", "the model's licence has to be accepted, and HF_TOKEN set"),

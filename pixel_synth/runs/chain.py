@@ -7,12 +7,15 @@ reported; nothing is dropped.  The chain needs no framework; `runs.steps` runs m
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Literal
 
 from pixel_synth import __version__
 from pixel_synth.curate.gate import judge
-from pixel_synth.errors import PixelError
+from pixel_synth.errors import EngineDown, EngineError, PixelError
+from pixel_synth.judges.rubric import judge_session, rubric
 from pixel_synth.knowledge import Knowledge
+from pixel_synth.llms.ask import Stopped
 from pixel_synth.plan import Plan
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Attempt, Blueprint, Conversation, Labels, Outcome, Provenance, Verdict, stable_id
@@ -24,20 +27,26 @@ from pixel_synth.tasks.context import AnswerError, Ask, Context
 LICENSE = "Apache-2.0"
 
 
-async def write(bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Settings) -> tuple[Conversation, Verdict]:
+async def write(
+    bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Settings, spent: dict[str, float] | None = None
+) -> tuple[Conversation, Verdict]:
     """Put one blueprint into words and score it; return it with its verdict, whichever way it falls.
+
+    ``spent`` takes in the seconds that scoring took.
 
     Raises:
         EngineError: When an answer could not be had or does not fit.
+        Stopped: When nothing more may be asked.
     """
-    context = Context(bp, knowledge)
+    context = Context(bp, knowledge, settings.repairs if settings.engine != "composer" else 0)
     case = await scenario.write_scenario(context, ask)
     messages, tags = await dialogue.write_dialogue(context, case, ask)
     thought = await reasoning.write_reasoning(context, messages, tags, ask)
     prompts = tuple(load_prompt(p).ref for p in (*scenario.PROMPTS, *dialogue.PROMPTS, *reasoning.PROMPTS))
+    prompts += tuple(rubric(name).ref for name in settings.judges)
     model = settings.model or settings.engine
     draft = Conversation(
-        id=stable_id("conversation", bp.id, settings.engine, model),
+        id=conversation_id(bp, settings),
         category="psychology",
         messages=messages,
         turns=tags,
@@ -50,30 +59,52 @@ async def write(bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Setting
             knowledge=bp.knowledge, prompts=prompts, license=LICENSE,
         ),
     )  # fmt: skip
+    judged = tuple([await judge_session(name, draft, ask, context.repairs) for name in settings.judges])
+    began = time.perf_counter()
     scores = score_all(draft, knowledge)
-    scores += (overall(scores, settings.weights or None, persona=True),)
+    scores += (overall(scores, settings.weights or None, persona=True), *judged)
     complexity = next((s.value for s in scores if s.metric == "complexity"), None)
     labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
     verdict = judge(draft, scores, settings.thresholds)
+    if spent is not None:
+        spent["score_s"] = spent.get("score_s", 0.0) + time.perf_counter() - began
     return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
 
 
-async def fill_slot(plan: Plan, slot: int, ask: Ask, settings: Settings) -> Outcome:
-    """Plan and write a slot until a conversation is accepted or ``settings.max_attempts`` is reached."""
+def conversation_id(bp: Blueprint, settings: Settings) -> str:
+    """Return the id of what an engine makes of a blueprint."""
+    return stable_id("conversation", bp.id, settings.engine, settings.model or settings.engine)
+
+
+async def fill_slot(plan: Plan, slot: int, ask: Ask, settings: Settings, spent: dict[str, float] | None = None) -> Outcome:
+    """Plan and write a slot until a conversation is accepted or ``settings.max_attempts`` is reached.
+
+    When nothing more may be asked, the attempt in hand is left out of the books: its answers are in the ledger, and the slot can
+    be gone on with.
+
+    Raises:
+        EngineDown: When no engine is left: the run stops and can be resumed.
+    """
     attempts: list[Attempt] = []
     for number in range(settings.max_attempts):
         bp = plan.blueprint(slot, number)
         try:
-            conversation, verdict = await write(bp, plan.knowledge, ask, settings)
-        except (OSError, sqlite3.Error, MemoryError):  # the machine's fault, not the row's: the run stops and can be resumed
+            conversation, verdict = await write(bp, plan.knowledge, ask, settings, spent)
+        except Stopped as stop:
+            return Outcome(slot=slot, accepted=False, stopped=stop.message, attempts=tuple(attempts))
+        except (OSError, sqlite3.Error, MemoryError, EngineDown):  # not the row's fault: the run stops and can be resumed
             raise
         except Exception as error:  # a fault in one row must not take the others along; it is counted and shown
-            reason = error.message if isinstance(error, PixelError) else f"{type(error).__name__}: {error}"
-            raw = error.raw if isinstance(error, AnswerError) else ""
-            attempts.append(Attempt(status="failed", blueprint=bp, reason=reason, raw=raw))
+            attempts.append(_failed(bp, error))
             continue
         status: Literal["accepted", "rejected"] = "accepted" if verdict.accepted else "rejected"
         attempts.append(Attempt(status=status, blueprint=bp, conversation=conversation, reason="; ".join(verdict.reasons)))
         if verdict.accepted:
             break
     return Outcome(slot=slot, accepted=attempts[-1].status == "accepted", attempts=tuple(attempts))
+
+
+def _failed(bp: Blueprint, error: Exception) -> Attempt:
+    reason = error.message if isinstance(error, PixelError) else f"{type(error).__name__}: {error}"
+    kind = error.kind if isinstance(error, EngineError) else "error"
+    return Attempt(status="failed", blueprint=bp, reason=reason, kind=kind, raw=error.raw if isinstance(error, AnswerError) else "")

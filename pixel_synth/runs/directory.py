@@ -6,6 +6,9 @@
     plan.jsonl        the blueprints of the first attempt of every slot
     shards/*.jsonl    outcomes, one line a slot, appended as slots end; a torn last line is ignored
     ledger.sqlite     every engine call
+    links.json        the engines as they were found at the last start: addresses, versions, how schemas travel
+    metrics.jsonl     samples of the run in motion, see `runs.gauge`
+    server.log        what a server of our own said
     log.jsonl         what happened when
     data/             the dataset: conversations.jsonl, conversations.parquet, rejected.jsonl, failed.jsonl
     README.md report.md report.html report.json figures/   card and report, pure functions of the data
@@ -20,6 +23,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,6 +33,7 @@ from typing import IO, Any, NamedTuple
 from pixel_synth import __version__
 from pixel_synth.errors import RunError
 from pixel_synth.knowledge.load import knowledge_dir
+from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan
 from pixel_synth.prompts import prompts_dir
 from pixel_synth.records import Outcome
@@ -69,6 +74,9 @@ def content_hash() -> str:
             if path.suffix in {".py", ".yaml", ".md", ".txt", ".j2", ".jsonl"} and "_data" not in path.relative_to(folder).parts:
                 digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+_HEAD = re.compile(rb'\{"slot":(\d+),"accepted":(true|false),"stopped":"([^"]?)')
 
 
 class Position(NamedTuple):
@@ -137,9 +145,46 @@ class Run:
         """Return the settings the run was made with."""
         return exact_settings(self.info["settings"])
 
+    @property
+    def links(self) -> Links:
+        """Return the engines as they were found at the last start."""
+        path = self.path / "links.json"
+        if not path.is_file():
+            raise RunError(f"{path} is not there: the run was never started", hint=f"--resume {self.path}")
+        return Links.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def keep_links(self, links: Links) -> None:
+        """Store the engines as they were found."""
+        write_atomic(self.path / "links.json", links.model_dump_json(indent=2) + "\n")
+
+    @property
+    def until(self) -> float:
+        """Wall-clock time at which this start stops asking; 0 = never."""
+        return float(self.info.get("until", 0.0))
+
+    @property
+    def stopped(self) -> str:
+        """Why the last start ended before every slot was filled: "" when it did not, or the budget that was used up."""
+        path = self.path / ".stopped"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def stop(self, why: str) -> None:
+        """Say that this start ends before every slot is filled."""
+        write_atomic(self.path / ".stopped", why)
+
     def save(self, info: dict[str, Any]) -> None:
         """Replace ``run.json``."""
         write_atomic(self.path / "run.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+
+    def change(self, settings: Settings) -> None:
+        """Store changed run-time settings.
+
+        Raises:
+            RunError: When they would make other content (the model was not the one that the run was made with).
+        """
+        if settings.fingerprint() != self.info["fingerprint"]:
+            raise RunError(f"{self.path}: this would be another run", hint="start a new one")
+        self.update(settings=settings.model_dump(mode="json"))
 
     def update(self, **values: Any) -> None:
         """Change single keys of ``run.json``."""
@@ -214,25 +259,34 @@ class Run:
             except FileExistsError:
                 number += 1
 
-    def positions(self) -> dict[int, Position]:
-        """Return where the outcome of every finished slot lies; torn lines are skipped, the first whole one counts."""
+    def positions(self, *, stopped: bool = False) -> dict[int, Position]:
+        """Return where the outcome of every finished slot lies; torn lines are skipped, the first whole one counts.
+
+        Args:
+            stopped: Also return slots that were left before they were finished, the last time each.
+        """
         found: dict[int, Position] = {}
+        left: dict[int, Position] = {}
         for path in sorted((self.path / "shards").glob("*.jsonl")):
             start = 0
             with path.open("rb") as file:
                 for line in file:
-                    if line.startswith(b'{"slot":') and line.count(b'{"slot":') == 1 and line.endswith(b"]}\n"):
-                        head = line[:64].split(b",", 2)
-                        slot = int(head[0].split(b":")[1])
-                        found.setdefault(slot, Position(path, start, len(line), head[1].endswith(b"true")))
+                    head = _HEAD.match(line)
+                    if head and line.count(b'{"slot":') == 1 and line.endswith(b"]}\n"):
+                        slot, accepted, open_ = head.groups()
+                        at = Position(path, start, len(line), accepted == b"true")
+                        if open_:
+                            left[int(slot)] = at
+                        else:
+                            found.setdefault(int(slot), at)
                     start += len(line)
-        return found
+        return {**left, **found} if stopped else found
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Yield every finished slot's outcome in slot order, one at a time."""
+        """Yield the outcome of every slot that was begun in slot order, one at a time."""
         files: dict[Path, IO[bytes]] = {}
         try:
-            for _, at in sorted(self.positions().items()):
+            for _, at in sorted(self.positions(stopped=True).items()):
                 if at.path not in files:
                     files[at.path] = at.path.open("rb")
                 file = files[at.path]

@@ -33,22 +33,46 @@ def parser(doc: str) -> argparse.ArgumentParser:
     run.add_argument("--modality", action="append", metavar="ID", help="only this modality, e.g. cbt; may be repeated")
     run.add_argument("--population", action="append", metavar="ID", help="only this population, e.g. veteran; may be repeated")
     run.add_argument("--risk", action="append", choices=("none", "low", "moderate", "high"), help="only this risk level; may be repeated")
+    run.add_argument("--budget-tokens", type=int, metavar="T", help="ask nothing new after T tokens (in and out) of the whole run")
+    run.add_argument("--budget-hours", type=float, metavar="H", help="ask nothing new H hours after this start")
     engine = p.add_argument_group("who puts it into words")
     engine.add_argument(
         "--engine",
-        choices=("auto", "composer"),
-        help="composer: embedded grammar and session machine, needs nothing; auto: the best this machine has (today: composer)",
+        choices=("auto", "composer", "transformers", "vllm", "server"),
+        help="vllm: start and own one vLLM; server: servers that are there; transformers: a small model in this process; composer: "
+        "embedded grammar, needs nothing; auto (default): server if an address is given, else vllm on a GPU, else composer",
     )
-    engine.add_argument("--model", metavar="NAME", help="model name, for engines that run a model (the composer runs none)")
-    engine.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server (the composer needs none)")
+    engine.add_argument("--model", metavar="NAME", help="model name or folder; a server with only one model needs none")
+    engine.add_argument("--base-url", action="append", metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1; "
+                        "repeat for several with the same model. A key goes into PIXEL_API_KEY")  # fmt: skip
+    engine.add_argument("--tensor-parallel", type=int, metavar="G", help="vllm: GPUs that share one copy of the model (default 1)")
+    engine.add_argument("--data-parallel", type=int, metavar="G", help="vllm: copies of the model (default 1)")
+    engine.add_argument("--dtype", metavar="T", help="number format of the weights (default: the checkpoint's)")
+    engine.add_argument("--quantization", metavar="Q", help="vllm: quantisation method, e.g. fp8")
+    engine.add_argument("--max-model-len", type=int, metavar="L", help="vllm: context length in tokens (default: the model's)")
+    engine.add_argument(
+        "--vllm-arg", action="append", metavar="FLAG", help="vllm: further flag, e.g. --vllm-arg=--enforce-eager"
+    )
+    engine.add_argument("--vllm-command", metavar="CMD", help="vllm: program to start instead of the one installed here")
+    engine.add_argument("--judge", action="append", metavar="NAME", help="also ask this rubric of prompts/judges; may be repeated")
+    engine.add_argument("--judge-model", metavar="NAME", help="model of the judges (default: the generator's)")
+    engine.add_argument("--judge-base-url", action="append", metavar="URL", help="servers of the judges (default: the generator's)")
     where = p.add_argument_group("where and how")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder for run directories (default runs/)")
-    where.add_argument("--resume", type=Path, metavar="RUN", help="finish this run directory; the other flags come from it")
-    where.add_argument("--workers", type=int, metavar="W", help="processes of the generating step (default: one per core, at most 8)")
+    where.add_argument("--resume", type=Path, metavar="RUN", help="finish this run directory; what decides its content comes from it")
+    where.add_argument(
+        "--workers", type=int, metavar="W", help="processes of the generating step (default: one per core, at most 8; for servers 1)"
+    )
+    where.add_argument(
+        "--window", type=int, metavar="W", help="conversations in flight per process and server (default 64; for servers 512)"
+    )
     where.add_argument("--max-attempts", type=int, metavar="K", help="plans tried per slot before it is a shortfall (default 20)")
+    where.add_argument("--ray", metavar="ADDRESS", help="run the pipeline on this Ray cluster; local = start one here")
     look = p.add_argument_group("look before you run")
     look.add_argument("--dry-run", action="store_true", help="show the plan's coverage, exclusions and cost; write nothing")
-    look.add_argument("--preview", type=int, metavar="K", help="write K conversations to the screen and nothing to disk")
+    look.add_argument(
+        "--preview", type=int, metavar="K", help="fill K slots on the screen, write nothing, and predict time and tokens of the whole run"
+    )
     return p
 
 
@@ -78,20 +102,17 @@ def settings_of(args: argparse.Namespace) -> Any:
     """
     from pixel_synth.settings import load_settings
 
-    return load_settings(
-        accept=args.accept,
-        seed=args.seed,
-        engine=None if args.engine in (None, "auto") else args.engine,
-        model=args.model,
-        base_url=args.base_url,
-        out=args.out,
-        workers=args.workers,
-        max_attempts=args.max_attempts,
-        topics=tuple(args.topic) if args.topic else None,
-        modalities=tuple(args.modality) if args.modality else None,
-        populations=tuple(args.population) if args.population else None,
-        risks=tuple(args.risk) if args.risk else None,
-    )
+    return load_settings(**_given(args))
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that flags give, by name; ``None`` where a flag was not given."""
+    lists = {"topic": "topics", "modality": "modalities", "population": "populations", "risk": "risks", "base_url": "base_url",
+             "judge": "judges", "judge_base_url": "judge_base_url", "vllm_arg": "vllm_args"}  # fmt: skip
+    plain = ("accept seed engine model out workers window max_attempts budget_tokens budget_hours tensor_parallel data_parallel dtype "
+             "quantization max_model_len vllm_command judge_model ray").split()  # fmt: skip
+    given = {name: getattr(args, name) for name in plain}
+    return given | {setting: tuple(v) if (v := getattr(args, flag)) else None for flag, setting in lists.items()}
 
 
 def _run(job: str, args: argparse.Namespace, build: Build) -> int:
@@ -99,20 +120,12 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
     from pixel_synth.knowledge import load
     from pixel_synth.plan import make_plan
     from pixel_synth.runs import screen
-    from pixel_synth.runs.directory import Run, content_hash
+    from pixel_synth.runs.directory import Run
 
-    for flag, value in (("--preview", args.preview), ("--workers", args.workers)):
+    for flag, value in (("--preview", args.preview), ("--workers", args.workers), ("--window", args.window)):
         if value is not None and value < 1:
             raise UsageError(f"{flag} must be at least 1, not {value}")
-    if args.resume:
-        fixed = ("accept", "seed", "topic", "modality", "population", "risk", "engine", "model", "base_url", "out", "max_attempts")
-        given = [f"--{name.replace('_', '-')}" for name in fixed if getattr(args, name) is not None]
-        if given:
-            raise UsageError(f"{', '.join(given)} cannot go with --resume: a run keeps the settings it was made with", hint="leave it out")
-    run = Run.open(args.resume) if args.resume else None
-    settings = run.settings if run else settings_of(args)
-    if args.workers and run:
-        settings = settings.model_copy(update={"workers": args.workers})
+    run, settings = resumed(args) if args.resume else (None, chosen(settings_of(args)))
     if args.preview and args.preview > settings.accept:
         settings = settings.model_copy(update={"accept": args.preview})
     plan = make_plan(settings, load())
@@ -120,27 +133,87 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
         screen.dry_run(plan, settings)
         return 0
     if args.preview:
-        screen.preview(plan, settings, args.preview)
+        from pixel_synth.runs.preview import preview
+
+        preview(plan, settings, args.preview)
         return 0
-    if run and run.info["fingerprint"] != settings.fingerprint():
-        from pixel_synth.errors import RunError
+    settings, links = connected(settings)
+    if run is None:
+        run = Run.create(settings, job)
+    run.lock()
+    try:
+        run.change(settings)
+        if links:
+            run.keep_links(links)
+        screen.say(f"run directory {run.path} · seed {settings.seed}")
+        return _fill(run, plan, settings, build)
+    finally:
+        run.unlock()
 
+
+def chosen(settings: Any) -> Any:
+    """Return the settings with an engine in place of ``auto``, and say which and why.
+
+    Raises:
+        UsageError: When a model is named and nothing here can run it.
+    """
+    from pixel_synth.llms.connect import choose
+    from pixel_synth.runs.screen import say
+    from pixel_synth.settings import exact_settings
+
+    engine, why = choose(settings)
+    say(f"engine {engine}: {why}")
+    return exact_settings({**settings.model_dump(), "engine": engine})
+
+
+def resumed(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the run of ``--resume`` and its settings, changed by flags that decide how and not what is made.
+
+    Raises:
+        UsageError: When a flag would change what is made.
+        RunError: When the run was edited, or packs, prompts or toolkit have changed.
+    """
+    from pixel_synth.errors import RunError, UsageError
+    from pixel_synth.runs.directory import Run, content_hash
+    from pixel_synth.settings import RUNTIME_KEYS, exact_settings
+
+    given = {name: value for name, value in _given(args).items() if value is not None}
+    if fixed := sorted(given.keys() - (RUNTIME_KEYS - {"accept", "out"})):
+        flags = {"topics": "topic", "modalities": "modality", "populations": "population", "risks": "risk", "judges": "judge"}
+        names = ", ".join("--" + flags.get(name, name).replace("_", "-") for name in fixed)
+        raise UsageError(f"{names} cannot go with --resume: a run keeps the settings it was made with", hint="leave it out")
+    run = Run.open(args.resume)
+    stored = run.settings
+    if run.info["fingerprint"] != stored.fingerprint():
         raise RunError(f"{run.path}: its settings do not match their fingerprint", hint="run.json was edited; start a new run")
-    if run and run.info["content"] != content_hash():
-        from pixel_synth.errors import RunError
-
+    if run.info["content"] != content_hash():
         raise RunError(
             f"{run.path}: packs, prompts or the toolkit changed since this run began; it would mix two versions",
             hint="start a new run, or go back to that version",
         )
-    if run is None:
-        run = Run.create(settings, job)
-        screen.say(f"engine composer (embedded, no model) · seed {settings.seed} · run directory {run.path}")
-    run.lock()
-    try:
-        return _fill(run, plan, settings, build)
-    finally:
-        run.unlock()
+    return run, exact_settings({**stored.model_dump(), **given})
+
+
+def connected(settings: Any) -> tuple[Any, Any]:
+    """Look at the servers and run the canary; return the settings with the model's name, and the links.
+
+    A server of our own is started later, inside the run: then there are no links yet.
+    """
+    import asyncio
+
+    from pixel_synth.llms.connect import connect_all
+    from pixel_synth.runs import screen
+
+    if settings.engine == "vllm":
+        return settings, None
+    links = asyncio.run(connect_all(settings))
+    screen.links(links)
+    if settings.engine == "server":
+        names = {"model": links.generator.model}
+        if links.judge:
+            names["judge_model"] = links.judge.model
+        settings = settings.model_copy(update=names)
+    return settings, links
 
 
 def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
@@ -154,10 +227,12 @@ def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
     run.write_plan(plan)
     done = len(run.positions())
     if done < settings.accept:
-        workers = settings.workers or min(os.cpu_count() or 1, 8)
-        run.log("generate", "starting", workers=workers, done=done)
+        served = settings.engine in ("server", "vllm")
+        workers = settings.workers or (1 if served or settings.engine == "transformers" else min(os.cpu_count() or 1, 8))
+        run.update(until=time.time() + settings.budget_hours * 3600 if settings.budget_hours else 0.0)
+        run.log("generate", "starting", workers=workers, done=done, engine=settings.engine, model=settings.model)
         with screen.progress(settings.accept, "conversations") as show:
-            supervise.generate(build, run, workers, show)
+            supervise.generate(build, run, workers, show, screen.starting())
     generated = time.monotonic()
     tally = finish.finish(run, plan)
     seconds = {"generate_s": round(generated - began, 2), "publish_s": round(time.monotonic() - generated, 2)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import textwrap
 import time
@@ -10,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan, coverage
 from pixel_synth.publish.tally import Tally, summary
-from pixel_synth.records import Conversation, Outcome
+from pixel_synth.records import Conversation
 from pixel_synth.settings import Settings
 
 WIDTH = 100
@@ -86,9 +86,30 @@ def conversation(c: Conversation, reasoning: bool = True) -> None:
         say(f"   (reasoning, turn {choice.turn}: {choice.move} – {choice.why})")
 
 
+def links(found: Links) -> None:
+    """Say what the canary found."""
+    for role, link in (("generator", found.generator), ("judge", found.judge)):
+        if link and link.urls:
+            version = f", version {link.version}" if link.version else ""
+            say(f"{role}: {link.model} at {', '.join(link.urls)}{version}; schemas travel by {link.way} ({link.dialect}), proven by canary")
+
+
+def starting() -> Callable[[str], None]:
+    """Return what shows the start of a server of our own: a line whenever ten seconds have passed."""
+    last = -10.0
+
+    def show(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 10.0:
+            last = time.monotonic()
+            print(f"  server: {text[:WIDTH]}", file=sys.stderr, flush=True)
+
+    return show
+
+
 def dry_run(plan: Plan, settings: Settings) -> None:
     """Show coverage and cost of the plan."""
-    say(f"plan: {len(plan.cells)} conversations, seed {settings.seed}")
+    say(f"plan: {len(plan.cells)} conversations, seed {settings.seed}, engine {settings.engine} {settings.model}".rstrip())
     for dim, values in coverage(plan.cells, plan.space).items():
         say(f"\n{dim:<34} target  planned")
         for value, (target, actual) in values.items():
@@ -98,44 +119,24 @@ def dry_run(plan: Plan, settings: Settings) -> None:
         for e in plan.space.exclusions:
             say(f"  {e.one} × {e.other}: {e.reason}")
     sample = [plan.blueprint(i) for i in range(min(len(plan.cells), 200))]
-    calls = sum(b.turns + 2 for b in sample) / len(sample)
+    calls = sum(b.turns + 2 for b in sample) / len(sample) + len(settings.judges)
+    say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints)")
+    if settings.engine != "composer":
+        say("      time, tokens and attempts depend on the model: --preview 20 measures them and predicts the whole run")
+        return
+    from pixel_synth.runs.preview import fill
+
     began = time.perf_counter()
-    tried = _fill(plan, settings, min(5, len(sample)))
+    tried = [slot.outcome for slot in fill(plan, settings, min(5, len(sample)))]
     each = (time.perf_counter() - began) / len(tried)
     attempts = sum(len(o.attempts) for o in tried) / len(tried)
     written = [a.conversation for o in tried for a in o.attempts if a.conversation]
     words = sum(len(m.content.split()) for c in written for m in c.messages) / max(1, len(written))
     total = calls * attempts * len(plan.cells)
-    say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints), {attempts:.1f} attempts a slot")
-    say(f"      ({len(tried)} slots filled just now), so about {total:,.0f} calls in all; {words:.0f} words of talk a conversation")
+    say(
+        f"      {attempts:.1f} attempts a slot ({len(tried)} slots filled just now), so about {total:,.0f} calls in all; {words:.0f} words of talk each"
+    )
     say(f"time: {each:.2f} s a slot on one core (the same slots), so about {each * len(plan.cells):.0f} core-seconds and a start-up")
-
-
-def _fill(plan: Plan, settings: Settings, k: int) -> list[Outcome]:
-    """Fill the first slots in this process, without distilabel and without keeping anything."""
-    from pixel_synth.llms.engine import make_engine
-    from pixel_synth.llms.ledger import ask
-    from pixel_synth.runs.chain import fill_slot
-
-    engine = make_engine(settings.engine)
-
-    async def all_slots() -> list[Outcome]:
-        return [await fill_slot(plan, i, lambda call: ask(call, engine, None, settings.engine), settings) for i in range(k)]
-
-    return asyncio.run(all_slots())
-
-
-def preview(plan: Plan, settings: Settings, k: int) -> None:
-    """Write K conversations to the screen."""
-    for outcome in _fill(plan, settings, k):
-        last = outcome.attempts[-1]
-        c = last.conversation
-        if c is None:
-            say(f"slot {outcome.slot}: failed: {last.reason}")
-            continue
-        conversation(c)
-        say(f"   {last.status}" + (f": {last.reason}" if last.reason else ""))
-        say("   " + "  ".join(f"{s.metric} {'–' if s.value is None else f'{s.value:.2f}'}" for s in c.scores) + "\n")
 
 
 def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]) -> None:

@@ -9,19 +9,27 @@ that its books can be compared with ours.
 import asyncio
 import os
 import sqlite3
+import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilabel.steps import GeneratorStep, Step, StepInput
 from pydantic import PrivateAttr
 
+from pixel_synth.errors import EngineDown
 from pixel_synth.knowledge import load
-from pixel_synth.llms.engine import Engine, make_engine
-from pixel_synth.llms.ledger import Ledger, ask
+from pixel_synth.llms.ask import Asker, Budget
+from pixel_synth.llms.branch import Branch
+from pixel_synth.llms.connect import CHAINS, WINDOW, make_asker
+from pixel_synth.llms.ledger import Ledger
+from pixel_synth.llms.server import Servers
 from pixel_synth.plan import Plan, make_plan
 from pixel_synth.runs.chain import fill_slot
 from pixel_synth.runs.directory import Run
+from pixel_synth.runs.gauge import sample
 from pixel_synth.runs.watch import die_with, end_group
+from pixel_synth.settings import Settings
 
 if TYPE_CHECKING:
     from distilabel.typing import GeneratorStepOutput, StepOutput
@@ -51,10 +59,12 @@ class Converse(Step):  # type: ignore[misc]
 
     run_path: str
     holder: str
+    remote: bool = False
     _run: Run = PrivateAttr()
     _plan: Plan = PrivateAttr()
-    _engine: Engine = PrivateAttr()
     _ledger: Ledger = PrivateAttr()
+    _metrics: Path = PrivateAttr()
+    _asker: Asker = PrivateAttr()
     _shard: Any = PrivateAttr()
 
     @property
@@ -68,38 +78,86 @@ class Converse(Step):  # type: ignore[misc]
         return ["accepted", "attempts"]
 
     def load(self) -> None:
-        """Open run, plan, engine, ledger and a shard of this worker's own; start the watch on the supervisor."""
+        """Open run, plan, engines, ledger and a shard of this worker's own; start the watch on the supervisor."""
         super().load()
         path = Path(self.run_path)
-        die_with(path, self.holder)
+        if not self.remote:  # Ray ends the actors of a dead driver
+            die_with(path, self.holder)
         self._run = Run.open(path)
         settings = self._run.settings
         self._plan = make_plan(settings, load())
-        self._engine = make_engine(settings.engine)
-        self._ledger = Ledger(path / "ledger.sqlite")
+        tokens, self._metrics = settings.budget_tokens, path / "metrics.jsonl"
+        if self.remote:
+            self._ledger = branch = Branch(path)
+            tokens, self._metrics = branch.share(tokens, self.resources.replicas or 1), branch.metrics
+        else:
+            self._ledger = Ledger(path / "ledger.sqlite")
+        budget = Budget(self._ledger, tokens, self._run.until)
+        self._asker = make_asker(self._run.links, settings, self._ledger, budget)
         self._shard = self._run.new_shard()
 
     def process(self, inputs: StepInput) -> "StepOutput":
         """Fill all slots of the shard under one window."""
         try:
             rows = asyncio.run(self._fill([row["slot"] for row in inputs]))
+        except EngineDown as error:
+            end_group(Path(self.run_path), str(error), alone=self.remote)
         except (OSError, sqlite3.Error, MemoryError) as error:  # distilabel would go on without these rows
-            end_group(Path(self.run_path), f"{type(error).__name__}: {error}")
+            end_group(Path(self.run_path), f"{type(error).__name__}: {error}", alone=self.remote)
         yield rows
 
     async def _fill(self, slots: list[int]) -> list[dict[str, Any]]:
-        settings = self._run.settings
-        window = asyncio.Semaphore(settings.window)
-        model = settings.model or settings.engine
+        settings, links = self._run.settings, self._run.links
+        chains = settings.window or (WINDOW if links.generator.urls else CHAINS)
+        window = asyncio.Semaphore(chains * max(1, len(links.generator.urls)))
+        running = 0
 
         async def one(slot: int) -> dict[str, Any]:
+            nonlocal running
             async with window:
-                outcome = await fill_slot(self._plan, slot, lambda call: ask(call, self._engine, self._ledger, model), settings)
-                self._shard.write((outcome.line() + "\n").encode())
-                self._shard.flush()
-                return {"slot": slot, "accepted": outcome.accepted, "attempts": len(outcome.attempts)}
+                running += 1
+                try:
+                    return await self._one(slot, settings)
+                finally:
+                    running -= 1
 
-        return list(await asyncio.gather(*(one(s) for s in slots)))
+        gauge = (
+            asyncio.create_task(sample(self._asker, lambda: running, self._metrics)) if links.generator.urls else None
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(s)) for s in slots]
+        except* EngineDown as downs:
+            raise downs.exceptions[0] from None
+        except* (OSError, sqlite3.Error, MemoryError) as faults:
+            raise faults.exceptions[0] from None
+        finally:
+            if gauge:
+                gauge.cancel()
+                await gauge
+            await self._asker.close()
+        return [task.result() for task in tasks]
+
+    async def _one(self, slot: int, settings: Settings) -> dict[str, Any]:
+        spent: dict[str, float] = {}
+        began = time.perf_counter()
+        outcome = await fill_slot(self._plan, slot, self._asker, settings, spent)
+        if outcome.stopped:
+            self._run.stop(outcome.stopped)
+        if outcome.attempts or not outcome.stopped:
+            self._shard.write((outcome.line() + "\n").encode())
+            self._shard.flush()
+        self._asker.count_up({**spent, "slot_s": time.perf_counter() - began, **self._retries()})
+        return {"slot": slot, "accepted": outcome.accepted, "attempts": len(outcome.attempts)}
+
+    def _retries(self) -> Counter[str]:
+        """Return what had to be tried again since the last call, by kind."""
+        found: Counter[str] = Counter()
+        for engine in self._asker.engines:
+            if isinstance(engine, Servers):
+                found += engine.pool.counts
+                engine.pool.counts.clear()
+        return found
 
     def unload(self) -> None:
         """Close everything and say that this worker ended well."""
@@ -108,4 +166,3 @@ class Converse(Step):  # type: ignore[misc]
             os.fsync(self._shard.fileno())
             self._shard.close()
             self._ledger.close()
-            asyncio.run(self._engine.close())

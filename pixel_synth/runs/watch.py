@@ -20,25 +20,34 @@ POLL_S = 0.5
 FAILURE = ".failure"
 
 
-def end_group(run_path: Path, reason: str) -> NoReturn:
-    """Leave the reason for the supervisor to read, and kill this process group."""
+def end_group(run_path: Path, reason: str, *, alone: bool = False) -> NoReturn:
+    """Leave the reason for the supervisor to read, and kill this process group (or ``alone`` this process, in a foreign group)."""
     with (run_path / FAILURE).open("a", encoding="utf-8") as file:
         file.write(reason + "\n")
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    _kill(alone)
     raise SystemExit(reason)  # not reached; the signal cannot be caught
 
 
-def _thread(name: str, poll: Callable[[], None]) -> None:
+def _kill(alone: bool) -> None:
+    if alone:
+        os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def every(seconds: float, name: str, poll: Callable[[], None]) -> None:
+    """Call ``poll`` in a thread of its own for as long as this process lives."""
+
     def loop() -> None:
         while True:
-            time.sleep(POLL_S)
+            time.sleep(seconds)
             poll()
 
     threading.Thread(target=loop, daemon=True, name=name).start()
 
 
-def die_with(run_path: Path, holder: str) -> None:
-    """Watch the run's lock: end the group when ``holder`` no longer holds it (the supervisor was killed)."""
+def die_with(run_path: Path, holder: str, *, alone: bool = False) -> None:
+    """Watch the run's lock: end the group (or ``alone`` this process) when ``holder`` no longer holds it: the supervisor was killed."""
     file = (run_path / ".lock").open()
 
     def poll() -> None:
@@ -48,9 +57,9 @@ def die_with(run_path: Path, holder: str) -> None:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        _kill(alone)
 
-    _thread("die-with-supervisor", poll)
+    every(POLL_S, "die-with-supervisor", poll)
 
 
 def keep_children(run_path: Path, done: Callable[[], bool]) -> None:
@@ -63,4 +72,4 @@ def keep_children(run_path: Path, done: Callable[[], bool]) -> None:
             end_group(run_path, f"process {min(seen - alive)} of the pipeline died")
         seen.update(alive)
 
-    _thread("keep-children", poll)
+    every(POLL_S, "keep-children", poll)

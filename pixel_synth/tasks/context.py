@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pixel_synth.errors import EngineError
+from pixel_synth.errors import EngineError, Failure
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import (
     Attachment,
@@ -28,13 +28,18 @@ from pixel_synth.records import Blueprint
 
 M = TypeVar("M", bound=BaseModel)
 Ask = Callable[[Call], Awaitable[Completion]]
+Check = Callable[[M], None]
+
+
+REPORTED = 3  # faults of one answer that are told at once
+EXCERPT = 1500  # characters of an unusable answer that are shown to the model again
 
 
 class AnswerError(EngineError):
-    """An engine's answer does not fit the schema; ``raw`` keeps it."""
+    """An engine's answer is of no use; ``raw`` keeps it."""
 
-    def __init__(self, message: str, raw: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, raw: str, kind: Failure = "invalid") -> None:
+        super().__init__(message, kind=kind)
         self.raw = raw
 
 
@@ -42,15 +47,90 @@ def parse(model: type[M], completion: Completion, part: str) -> M:
     """Validate an answer strictly against the task's own model, whatever the engine promised.
 
     Raises:
-        AnswerError: With the raw text, when it is cut off or does not fit.
+        AnswerError: With the raw text and its kind: refused, truncated, empty or invalid.
     """
     if completion.finish != "stop":
-        raise AnswerError(f"{part}: answer ended with {completion.finish!r}", completion.text)
+        kind: Failure = "truncated" if completion.finish == "length" else "refused"
+        raise AnswerError(f"{part}: answer was {kind}", completion.text, kind)
+    if not completion.text.strip():
+        raise AnswerError(f"{part}: empty answer", completion.text, "empty")
     try:
-        return model.model_validate_json(completion.text)
+        return model.model_validate_json(completion.text, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise AnswerError(f"{part}: {'.'.join(map(str, first['loc']))}: {first['msg']}", completion.text) from error
+        faults = (f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors(include_input=False)[:REPORTED])
+        raise AnswerError(f"{part}: {'; '.join(faults)}", completion.text) from error
+
+
+async def answer(model: type[M], call: Call, ask: Ask, part: str, repairs: int, check: Check[M] | None = None) -> tuple[M, str]:
+    """Ask for an answer of a model's schema; what cannot be used is sent back with what is wrong with it.
+
+    Args:
+        model: The schema of the answer.
+        call: What to ask.
+        ask: Answers calls.
+        part: How errors name this answer.
+        repairs: Times an unusable answer is asked for again.
+        check: Further conditions; raises ``ValueError`` saying what is wrong.
+
+    Returns:
+        The answer, and its text as it came.
+
+    Raises:
+        AnswerError: When the last answer cannot be used either.
+        EngineError: When no answer can be had.
+    """
+    asked = call
+    for number in range(repairs + 1):
+        completion = await ask(asked)
+        try:
+            found = parse(model, completion, part)
+            if check:
+                _check(check, found, completion, part)
+            return found, completion.text
+        except AnswerError as error:
+            if number == repairs:
+                raise
+            asked = repair(call, error, number + 1)
+    raise AssertionError("repairs is at least 0")
+
+
+def _check(check: Check[M], found: M, completion: Completion, part: str) -> None:
+    try:
+        check(found)
+    except ValueError as error:
+        raise AnswerError(f"{part}: {error}", completion.text) from error
+
+
+def repair(call: Call, error: AnswerError, number: int) -> Call:
+    """Return the call that asks again: with the unusable answer and its faults, or, when there is none, only with another seed."""
+    sampling = {**call.sampling, "seed": (call.sampling.get("seed", 0) + 7919 * number) % 2**31}
+    if error.kind in ("empty", "refused"):
+        return call._replace(sampling=sampling)
+    wrong = "It was cut off. Answer again, much shorter." if error.kind == "truncated" else f"It cannot be used: {error.message}"
+    again = f"{wrong}\nAnswer again with one JSON object that fits the schema and nothing else."
+    said = [{"role": "assistant", "content": error.raw[:EXCERPT]}, {"role": "user", "content": again}]
+    return call._replace(messages=[*call.messages, *said], sampling=sampling)
+
+
+def spelled(model: type[BaseModel]) -> str:
+    """Return what an answer of a model consists of, in words: one line a key, taken from the model itself."""
+    schema = model.model_json_schema()
+    return "\n".join(_lines(schema, schema.get("$defs", {}), ""))
+
+
+def _lines(schema: dict[str, Any], defs: dict[str, Any], indent: str) -> list[str]:
+    lines = []
+    for name, field in schema["properties"].items():
+        inner = field.get("items", field)
+        inner = {**defs.get(str(inner.get("$ref", "")).rsplit("/", 1)[-1], {}), **inner}
+        many = f"list of at most {field['maxItems']}" if "maxItems" in field else ""
+        one = "one of " + ", ".join(inner["enum"]) if "enum" in inner else "whole number" if inner.get("type") == "integer" else ""
+        one = one or (f"at most {inner['maxLength']} characters" if "maxLength" in inner else "")
+        about = "; ".join(text for text in (field.get("description", ""), f"{many}, {one}".strip(", ")) if text)
+        lines.append(f"{indent}- {name}: {about}" + (", each with" if "properties" in inner else ""))
+        if "properties" in inner:
+            lines += _lines(inner, defs, indent + "  ")
+    return lines
 
 
 def bullets(lines: list[str]) -> str:
@@ -59,10 +139,10 @@ def bullets(lines: list[str]) -> str:
 
 
 class Context:
-    """A blueprint together with the knowledge entries it points to."""
+    """A blueprint together with the knowledge entries it points to, and how often an answer about it may be repaired."""
 
-    def __init__(self, bp: Blueprint, knowledge: Knowledge) -> None:
-        self.bp, self.knowledge = bp, knowledge
+    def __init__(self, bp: Blueprint, knowledge: Knowledge, repairs: int = 0) -> None:
+        self.bp, self.knowledge, self.repairs = bp, knowledge, repairs
         self.topic = knowledge.get(Disorder, bp.topic)
         self.modality_entry = knowledge.get(Modality, bp.modality)
 
@@ -132,7 +212,7 @@ class Context:
         """The steps of the crisis protocol that this risk level requires."""
         steps = {s.id: s for p in self.knowledge.all(CrisisProtocol).values() for s in p.steps}
         ids = [f.id.split(".", 1)[1] for f in self.bp.must_appear if f.kind == "safety"]
-        return bullets([f"{steps[i].name}: {steps[i].purpose}" for i in ids if i in steps])
+        return bullets([f"{i}: {steps[i].name}: {steps[i].purpose}" for i in ids if i in steps])
 
     @cached_property
     def risk(self) -> str:

@@ -1,7 +1,7 @@
 """Task ``dialogue``: two roles over one neutral history, one call a turn.
 
-Each role sees its own view: a system prompt that never changes, then the history with itself as assistant.  Views only
-ever grow at the end, so that a server's prefix cache is hit at every turn.
+Each role sees its own view: a system prompt that never changes, then the history with itself as assistant, its own turns
+exactly as they were answered.  Views only ever grow at the end, so that a server's prefix cache is hit at every turn.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pydantic import Field
 from pixel_synth.llms.engine import Brief, Call
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Message, Record, Scenario, TurnTag
-from pixel_synth.tasks.context import AnswerError, Ask, Context, parse
+from pixel_synth.tasks.context import Ask, Context, answer, spelled
 
 PROMPTS = ("client", "therapist")
 TEMPERATURE = {"client": 1.0, "therapist": 0.7}
+MAX_TOKENS = {"client": 700, "therapist": 450}
 Phase = Literal["opening", "explore", "safety", "work", "close"]
+Role = Literal["client", "therapist"]
 ClientAct = Literal["disclose", "answer", "defend", "hold_back", "engage", "hesitate", "resist", "mend", "reply"]
 TherapistAct = Literal["explore", "reflect", "make_room", "intervene", "safety", "repair", "close"]
 
@@ -26,7 +28,7 @@ TherapistAct = Literal["explore", "reflect", "make_room", "intervene", "safety",
 class ClientTurn(Record):
     """What the client says and what kind of turn it is."""
 
-    say: str = Field(min_length=2, max_length=1600)
+    say: str = Field(min_length=2, max_length=1600, description="what the client says aloud, nothing else")
     act: ClientAct
     phase: Phase
 
@@ -34,10 +36,10 @@ class ClientTurn(Record):
 class TherapistTurn(Record):
     """What the therapist says, its kind, and the id of the move made ("" for none)."""
 
-    say: str = Field(min_length=2, max_length=900)
+    say: str = Field(min_length=2, max_length=900, description="what the therapist says aloud, nothing else")
     act: TherapistAct
     phase: Phase
-    move: str = Field(max_length=80)
+    move: str = Field(max_length=80, description="id of the move made, or empty")
 
 
 @lru_cache(maxsize=256)
@@ -56,10 +58,11 @@ class Views:
     def __init__(self, context: Context, scenario: Scenario) -> None:
         self.turns = context.bp.turns
         extra = {"scenario": scenario.presenting_problem, "turns": str(self.turns)}
+        models: dict[str, type[Record]] = {"client": ClientTurn, "therapist": TherapistTurn}
         self._views: dict[str, list[dict[str, str]]] = {}
         for role in PROMPTS:
             prompt = load_prompt(role)
-            own = {k: v for k, v in extra.items() if k in prompt.variables}
+            own = {k: v for k, v in {**extra, "answer": spelled(models[role])}.items() if k in prompt.variables}
             self._views[role] = prompt.render(**context.pick(*(prompt.variables - own.keys())), **own)
         self._views["client"].append({"role": "user", "content": f"The session begins. [turn 1 of {self.turns}]"})
 
@@ -67,13 +70,11 @@ class Views:
         """Return a role's messages so far."""
         return list(self._views[role])
 
-    def add(self, index: int, speaker: str, text: str) -> None:
-        """Append what was said at a message index to both views."""
+    def add(self, index: int, speaker: str, text: str, answered: str) -> None:
+        """Append a turn to both views: its speaker sees the answer as it was given, the other one what was said."""
+        other = f"{text} [turn {index + 2} of {self.turns}]"
         for role, view in self._views.items():
-            mine = role == speaker
-            view.append(
-                {"role": "assistant" if mine else "user", "content": text if mine else f"{text} [turn {index + 2} of {self.turns}]"}
-            )
+            view.append({"role": "assistant", "content": answered} if role == speaker else {"role": "user", "content": other})
 
 
 async def write_dialogue(context: Context, scenario: Scenario, ask: Ask) -> tuple[tuple[Message, ...], tuple[TurnTag, ...]]:
@@ -88,24 +89,30 @@ async def write_dialogue(context: Context, scenario: Scenario, ask: Ask) -> tupl
     history: list[Message] = []
     tags: list[TurnTag] = []
     for index in range(bp.turns):
-        role = "client" if index % 2 == 0 else "therapist"
-        brief = Brief("client" if role == "client" else "therapist", bp, tuple(history), tuple(tags))
-        sampling = {"temperature": TEMPERATURE[role], "seed": (bp.seed + index) % 2**31}
+        role: Role = "client" if index % 2 == 0 else "therapist"
+        brief = Brief(role, bp, tuple(history), tuple(tags))
+        sampling = {"temperature": TEMPERATURE[role], "seed": (bp.seed + index) % 2**31, "max_tokens": MAX_TOKENS[role]}
         call = Call(brief, views.of(role), schema(role, moves if role == "therapist" else ()), sampling)
-        completion = await ask(call)
-        if role == "client":
-            said = parse(ClientTurn, completion, f"turn {index}")
-            tags.append(TurnTag(phase=said.phase, act=said.act))
-            text = said.say
-        else:
-            reply = parse(TherapistTurn, completion, f"turn {index}")
-            if reply.move and reply.move not in moves:
-                raise AnswerError(f"turn {index}: move {reply.move!r} is not planned", completion.text)
-            tags.append(TurnTag(phase=reply.phase, act=reply.act, move=reply.move))
-            text = reply.say
-        history.append(Message(role="user" if role == "client" else "assistant", content=text))
-        views.add(index, role, text)
+        turn, answered = await _turn(role, call, ask, moves, context.repairs)
+        tags.append(TurnTag(phase=turn.phase, act=turn.act, move=getattr(turn, "move", "")))
+        history.append(Message(role="user" if role == "client" else "assistant", content=turn.say.strip()))
+        views.add(index, role, turn.say.strip(), answered)
     return tuple(history), tuple(tags)
+
+
+async def _turn(role: Role, call: Call, ask: Ask, moves: tuple[str, ...], repairs: int) -> tuple[ClientTurn | TherapistTurn, str]:
+    """Ask for one turn; return it with its text as it was answered."""
+    part = f"turn {len(call.brief.history) if call.brief else 0}"
+
+    def usable(turn: ClientTurn | TherapistTurn) -> None:
+        if not turn.say.strip():
+            raise ValueError("say: nothing is said")
+        if isinstance(turn, TherapistTurn) and turn.move and turn.move not in moves:
+            raise ValueError(f"move {turn.move!r} is not planned")
+
+    if role == "client":
+        return await answer(ClientTurn, call, ask, part, repairs, usable)
+    return await answer(TherapistTurn, call, ask, part, repairs, usable)
 
 
 CLIENT_ACTS: tuple[str, ...] = get_args(ClientAct)

@@ -11,16 +11,18 @@ from typing import Any
 from pixel_synth.llms.engine import Brief, Call
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Message, Reasoning, TurnTag
-from pixel_synth.tasks.context import Ask, Context, parse
+from pixel_synth.tasks.context import Ask, Context, answer, spelled
 
 PROMPTS = ("reasoning",)
-TEMPERATURE = 0.3
+TEMPERATURE, MAX_TOKENS = 0.3, 3000
 
 
-@lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of the answer."""
-    return Reasoning.model_json_schema()
+@lru_cache(maxsize=32)
+def schema(turns: int = 24) -> dict[str, Any]:
+    """Return the JSON schema of the answer; moves can only point at the therapist's turns of a session of so many."""
+    data = Reasoning.model_json_schema()
+    data["$defs"]["MoveChoice"]["properties"]["turn"] = {"type": "integer", "enum": list(range(1, turns, 2))}
+    return data
 
 
 def transcript(messages: tuple[Message, ...]) -> str:
@@ -31,11 +33,10 @@ def transcript(messages: tuple[Message, ...]) -> str:
 def call(context: Context, messages: tuple[Message, ...], tags: tuple[TurnTag, ...]) -> Call:
     """Render the request; what all sessions of a topic share comes first."""
     prompt = load_prompt("reasoning")
-    values = context.pick(*(prompt.variables - {"transcript"}))
-    rendered = prompt.render(transcript=transcript(messages), **values)
-    return Call(
-        Brief("reasoning", context.bp, messages, tags), rendered, schema(), {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31}
-    )
+    values = context.pick(*(prompt.variables - {"transcript", "answer"}))
+    rendered = prompt.render(transcript=transcript(messages), answer=spelled(Reasoning), **values)
+    sampling = {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31, "max_tokens": MAX_TOKENS}
+    return Call(Brief("reasoning", context.bp, messages, tags), rendered, schema(len(messages)), sampling)
 
 
 async def write_reasoning(context: Context, messages: tuple[Message, ...], tags: tuple[TurnTag, ...], ask: Ask) -> Reasoning:
@@ -44,4 +45,11 @@ async def write_reasoning(context: Context, messages: tuple[Message, ...], tags:
     Raises:
         EngineError: When no valid answer is had.
     """
-    return parse(Reasoning, await ask(call(context, messages, tags)), "reasoning")
+
+    def points_at_replies(thought: Reasoning) -> None:
+        for move in thought.moves:
+            if move.turn >= len(messages) or messages[move.turn].role != "assistant":
+                raise ValueError(f"moves: turn {move.turn} is no turn of the therapist")
+
+    asked = call(context, messages, tags)
+    return (await answer(Reasoning, asked, ask, "reasoning", context.repairs, points_at_replies))[0]

@@ -8,10 +8,10 @@ from typing import Any
 from pixel_synth.llms.engine import Brief, Call
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Scenario
-from pixel_synth.tasks.context import Ask, Context, parse
+from pixel_synth.tasks.context import Ask, Context, answer, spelled
 
 PROMPTS = ("scenario",)
-TEMPERATURE = 0.9
+TEMPERATURE, MAX_TOKENS = 0.9, 1600
 
 
 @lru_cache(maxsize=1)
@@ -23,8 +23,9 @@ def schema() -> dict[str, Any]:
 def call(context: Context) -> Call:
     """Render the request."""
     prompt = load_prompt("scenario")
-    messages = prompt.render(**context.pick(*prompt.variables))
-    return Call(Brief("scenario", context.bp), messages, schema(), {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31})
+    messages = prompt.render(**context.pick(*(prompt.variables - {"answer"})), answer=spelled(Scenario))
+    sampling = {"temperature": TEMPERATURE, "seed": context.bp.seed % 2**31, "max_tokens": MAX_TOKENS}
+    return Call(Brief("scenario", context.bp), messages, schema(), sampling)
 
 
 async def write_scenario(context: Context, ask: Ask) -> Scenario:
@@ -33,4 +34,4 @@ async def write_scenario(context: Context, ask: Ask) -> Scenario:
     Raises:
         EngineError: When no valid answer is had.
     """
-    return parse(Scenario, await ask(call(context)), "scenario")
+    return (await answer(Scenario, call(context), ask, "scenario", context.repairs))[0]

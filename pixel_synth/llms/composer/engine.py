@@ -37,9 +37,11 @@ class Composer:
         """Write one part.
 
         Raises:
-            EngineError: When a turn beyond the planned end is asked for.
+            EngineError: When there is no brief, or not one that it can put into words.
         """
         brief = call.brief
+        if brief is None or brief.part == "judge":
+            raise EngineError("the composer works from a typed brief of a session and judges nothing")
         if brief.part == "scenario":
             return Completion(text=Prose(brief.blueprint, self._knowledge).scenario().line())
         turns = self.turns(brief.blueprint)

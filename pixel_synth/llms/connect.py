@@ -1,0 +1,187 @@
+"""From settings to an engine: which one, where it is, and the proof that it can be used.
+
+`choose` resolves ``--engine auto`` and says why.  `connect` looks at the servers and runs the canary, once per run, before any
+worker starts; what it found is a `Link`, which workers turn into an engine with `make_engine`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pixel_synth.errors import UsageError
+from pixel_synth.llms.ask import Asker, Budget, Voice
+from pixel_synth.llms.engine import Engine
+from pixel_synth.llms.ledger import Ledger
+from pixel_synth.records import Record
+from pixel_synth.settings import Dialect, EngineName, Settings, Way
+
+if TYPE_CHECKING:
+    from pixel_synth.llms.vllm import Server
+
+Role = Literal["generator", "judge"]
+WINDOW = 512  # requests in flight at one server, per process, unless settings say otherwise
+CHAINS = 64  # conversations in flight in one process where no server is asked
+
+
+class Link(Record):
+    """A usable engine: its name, model and, for servers, addresses and how schemas travel."""
+
+    engine: EngineName
+    model: str
+    urls: tuple[str, ...] = ()
+    way: Way = "response_format"
+    dialect: Dialect = "length"
+    proven: bool = False
+    version: str = ""
+    max_model_len: int | None = None
+
+
+class Links(Record):
+    """Who writes, and who judges."""
+
+    generator: Link
+    judge: Link | None = None
+
+
+def choose(settings: Settings) -> tuple[EngineName, str]:
+    """Return the engine to use and why.
+
+    Raises:
+        UsageError: When a model is named and nothing here can run it.
+    """
+    if settings.engine != "auto":
+        return settings.engine, "as asked"
+    from pixel_synth.llms.vllm import available
+
+    if settings.base_url:
+        return "server", f"{len(settings.base_url)} server address(es) given"
+    missing = available()
+    if settings.model and not missing:
+        return "vllm", "vllm and a GPU are here"
+    if settings.model:
+        raise UsageError(
+            f"model {settings.model!r} is named, but nothing here can run it: {missing}, and no --base-url is given",
+            hint="give --base-url, or --engine transformers for a small model in this process",
+        )
+    return "composer", "no model named" if not missing else f"{missing}, and no server given"
+
+
+async def connect(settings: Settings, role: Role = "generator", urls: tuple[str, ...] = ()) -> Link:
+    """Look at what the settings name and prove that it can be used.
+
+    Args:
+        settings: With an engine other than ``auto``.
+        role: Whose engine.
+        urls: Addresses of servers of our own, instead of those in the settings.
+
+    Raises:
+        EngineDown: When a server does not answer, has not the model, or does not constrain its answers.
+    """
+    judge = role == "judge"
+    addresses = urls or (settings.judge_base_url if judge and settings.judge_base_url else settings.base_url)
+    model = (settings.judge_model if judge else "") or settings.model
+    if not addresses:
+        return Link(engine=settings.engine, model=model or settings.engine)
+    from pixel_synth.llms import canary, client
+
+    cleaned = tuple(dict.fromkeys(client.clean_url(url) for url in addresses))
+    session = client.new_session(api_key(role))
+    try:
+        found = [await canary.look(session, url) for url in cleaned]
+        name = canary.choose_model(found, "" if judge and settings.judge_base_url and not settings.judge_model else model)
+        way = None if settings.structured == "auto" else settings.structured
+        dialect = None if settings.dialect == "auto" else settings.dialect
+        wire, _ = await canary.prove(session, found[0], name, way, dialect)
+        for other in found[1:]:  # all servers are spoken to in the same way
+            await canary.prove(session, other, name, wire.way, wire.dialect)
+    finally:
+        await session.close()
+    least = min((f.max_model_len for f in found if f.max_model_len), default=None)
+    return Link(
+        engine="server",
+        model=name,
+        urls=cleaned,
+        way=wire.way,
+        dialect=wire.dialect,
+        proven=True,
+        version=found[0].version,
+        max_model_len=least,
+    )
+
+
+async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:
+    """Connect the generator and, where rubrics are named, the judge.
+
+    Raises:
+        EngineDown: See `connect`.
+    """
+    judge = await connect(settings, "judge", () if settings.judge_base_url else urls) if settings.judges else None
+    return Links(generator=await connect(settings, "generator", urls), judge=judge)
+
+
+def make_asker(links: Links, settings: Settings, ledger: Ledger | None = None, budget: Budget | None = None) -> Asker:
+    """Build the engines of a run and what asks them."""
+    generator = Voice(make_engine(links.generator, settings), links.generator.model, settings.extra_body)
+    judge = Voice(make_engine(links.judge, settings, "judge"), links.judge.model, settings.extra_body) if links.judge else None
+    return Asker(generator, judge, ledger, budget)
+
+
+def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Engine:
+    """Build the engine of a link.
+
+    Raises:
+        UsageError: For an engine that cannot be built from a link alone.
+        EngineError: When an extra is missing, with what to install.
+    """
+    if link.engine == "composer":
+        from pixel_synth.llms.composer import Composer
+
+        return Composer()
+    if link.engine == "transformers":
+        from pixel_synth.llms.local import LocalModel
+
+        return LocalModel(link.model, device=settings.device, dtype=settings.dtype, batch=settings.batch)
+    if link.urls:
+        from pixel_synth.llms.pool import Limits
+        from pixel_synth.llms.server import Servers
+        from pixel_synth.llms.wire import Wire
+
+        limits = Limits(settings.window or WINDOW, settings.tries, settings.timeout_s, settings.patience_s)
+        return Servers(link.urls, link.model, Wire(link.way, link.dialect, link.proven), limits, api_key(role))
+    raise UsageError(f"engine {link.engine!r} has no address", hint="available: composer, transformers, vllm, server")
+
+
+@contextmanager
+def server_of(settings: Settings, log: Path, report: Callable[[str, float], None]) -> Iterator[Server | None]:
+    """Start the server that engine ``vllm`` owns and stop it in the end, whatever happens; nothing for other engines.
+
+    Args:
+        settings: What to start.
+        log: File that takes the server's output.
+        report: Called with what it is doing and the seconds since, while it starts.
+
+    Raises:
+        EngineDown: When it does not start, with the last lines of its log.
+    """
+    if settings.engine != "vllm":
+        yield None
+        return
+    from pixel_synth.llms.vllm import Options, Server
+
+    options = Options(
+        model=settings.model, dtype=settings.dtype, tensor_parallel=settings.tensor_parallel, data_parallel=settings.data_parallel,
+        max_model_len=settings.max_model_len, prefix_caching=settings.prefix_caching, quantization=settings.quantization,
+        extra=settings.vllm_args, command=settings.vllm_command, start_s=settings.start_s,
+    )  # fmt: skip
+    with Server(options, log, report) as server:
+        yield server
+
+
+def api_key(role: Role) -> str:
+    """Return the key for a role's servers, from the environment only."""
+    own = os.environ.get("PIXEL_JUDGE_API_KEY", "") if role == "judge" else ""
+    return own or os.environ.get("PIXEL_API_KEY", "")

@@ -1,0 +1,117 @@
+"""How many requests one server is given at once: found while running, not configured.
+
+The limit doubles while more requests in flight give more answers per second (slow start), stops at the knee where they only
+wait longer, and from there on tries a fifth more now and then.  A server that says it is overloaded (429,
+503) or lets requests time out halves it (additive increase, multiplicative decrease; Chiu & Jain 1989, as in TCP).
+The signal is Little's law read as a measurement: beyond the server's batch size throughput stays and only latency grows,
+and on an LLM server more waiting conversations also push each other's prefixes out of the cache.
+
+Who waits is served by priority, not by arrival: a conversation that began earlier goes first, so that conversations are
+finished one after the other while the server stays full, and prefixes are reused while they are still warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from itertools import count
+
+START, GAIN, BACK_OFF = 64.0, 0.05, 0.5
+EPOCH_S = 1.0  # an epoch lasts at least this long, and at least as many answers as the limit
+PROBE_EVERY = 8  # epochs between trials of a larger limit, once the knee was found
+
+
+class Window:
+    """The limit on requests in flight at one server.
+
+    Args:
+        most: Upper bound of the limit.
+        start: Limit to begin with.
+    """
+
+    def __init__(self, most: int, start: float = START) -> None:
+        self.most = float(most)
+        self.limit = min(start, self.most)
+        self.in_flight = 0
+        self.peak = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._growing = True
+        self._answers, self._full, self._since = 0, False, time.monotonic()
+        self._best, self._rate, self._calm = 0.0, 0.0, 0  # the best limit, its answers per second, epochs since a trial
+        self._eased = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place."""
+        return len(self._waiting)
+
+    async def enter(self, priority: int) -> None:
+        """Wait for a place; lower priorities go first."""
+        if self.in_flight < int(self.limit) and not self._waiting:
+            self._take()
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._order), place))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._give()
+            raise
+
+    def leave(self, *, answered: bool) -> None:
+        """Give a place back after an answer, or after a failure that says nothing about load."""
+        if answered:
+            self._answers += 1
+            self._full = self._full or self.in_flight >= int(self.limit)
+            self._measure()
+        self._give()
+
+    def overloaded(self) -> None:
+        """Halve the limit, at most once a second; the caller still leaves."""
+        now = time.monotonic()
+        if now - self._eased > 1.0:
+            self._eased, self._growing = now, False
+            self.limit = self._best = max(1.0, self.limit * BACK_OFF)
+            self._rate, self._calm = 0.0, 0
+            self._new_epoch()
+
+    def _take(self) -> None:
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
+    def _give(self) -> None:
+        self.in_flight -= 1
+        while self._waiting and self.in_flight < int(self.limit):
+            _, _, place = heapq.heappop(self._waiting)
+            if not place.done():
+                self._take()
+                place.set_result(None)
+
+    def _new_epoch(self) -> None:
+        self._answers, self._full, self._since = 0, False, time.monotonic()
+
+    def _measure(self) -> None:
+        """At the end of an epoch in which the limit was reached, compare its rate with that of the best limit so far."""
+        spent = time.monotonic() - self._since
+        if self._answers < self.limit or spent < EPOCH_S:
+            return
+        if self._full:
+            self._judge(self._answers / spent)
+        self._new_epoch()
+
+    def _judge(self, rate: float) -> None:
+        if self.limit <= self._best:  # no trial: what this limit gives drifts with what is asked
+            self._rate += 0.3 * (rate - self._rate)
+            self._calm += 1
+        elif rate > self._rate * (1 + GAIN):
+            self._best, self._rate = self.limit, rate
+            self._calm = PROBE_EVERY if self._growing else 0
+        else:
+            self._growing, self._calm = False, 0
+            self.limit = self._best
+        if self._calm >= PROBE_EVERY:
+            self._calm = 0
+            self.limit = min(self.most, self._best * (2.0 if self._growing else 1.2))
