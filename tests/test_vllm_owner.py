@@ -47,7 +47,8 @@ http.server.HTTPServer(("127.0.0.1", a.port), Health).serve_forever()
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Callable[..., Options]:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
+    monkeypatch.setattr(vllm, "POLL_S", 0.1)
     program = tmp_path / "stand_in.py"
     program.write_text(STAND_IN)
 
