@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("path", type=Path, metavar="RUN")
     report.add_argument("--format", choices=("md", "html", "txt", "csv", "json"), default="txt")
 
+    perf = add("perf", perf_run, "how a run went in time and tokens, and its slowest stage")
+    perf.add_argument("path", type=Path, metavar="RUN")
+    perf.add_argument("--json", action="store_true", help="every figure as JSON")
+
     check = add("check", check_path, "check a run's files against its manifest, or a JSONL file against the record schema")
     check.add_argument("path", type=Path, metavar="RUN|FILE")
 
@@ -224,6 +228,18 @@ def report_run(args: argparse.Namespace) -> int:
         raise RunError(f"{path} is not there: the run has not ended", hint=f"--resume {run.path}")
     figures = {p.stem: p.read_text(encoding="utf-8") for p in sorted((run.path / "figures").glob("*.svg"))}
     sys.stdout.write(render(json.loads(path.read_text(encoding="utf-8")), args.format, figures))
+    return 0
+
+
+def perf_run(args: argparse.Namespace) -> int:
+    """Print how a run went in time and tokens."""
+    from pixel_synth.errors import RunError
+    from pixel_synth.runs.directory import Run
+
+    path = Run.open(args.path).path / ("performance.json" if args.json else "performance.md")
+    if not path.is_file():
+        raise RunError(f"{path} is not there: the run has not ended", hint=f"--resume {args.path}")
+    sys.stdout.write(path.read_text(encoding="utf-8"))
     return 0
 
 

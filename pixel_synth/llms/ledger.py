@@ -136,6 +136,12 @@ class Ledger:
         )
         return [PartTotals(part, n, seconds, int(a), int(b), int(c)) for part, n, seconds, a, b, c in rows]
 
+    def repairs(self) -> dict[str, int]:
+        """Return, by part, how many answers were asked for again because they could not be used."""
+        turns = "SELECT part, count(*) AS n FROM calls GROUP BY blueprint, part, turn"
+        rows = self._db.execute(f"SELECT part, sum(n - 1) FROM ({turns}) GROUP BY part")  # noqa: S608  (a constant)
+        return {part: n for part, n in rows if n}
+
     def count(self) -> int:
         """Return how many answers are stored."""
         return int(self._db.execute("SELECT count(*) FROM calls").fetchone()[0])

@@ -67,6 +67,21 @@ def score_histograms(tally: Tally, thresholds: dict[str, float], reference: dict
     return _svg(figure)
 
 
+def performance(series: list[dict[str, float | None]]) -> str:
+    """Draw calls in flight and generated tokens a second over the time of a run."""
+    figure = _figure(9, 3.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.step([p["s"] for p in series], [p["in_flight"] for p in series], where="post", color=SOFT)
+    above.set_ylabel("in flight")
+    told = [p for p in series if p["tokens_per_s"] is not None]
+    below.plot([p["s"] for p in told], [p["tokens_per_s"] for p in told], color=WARM)
+    below.set_ylabel("tokens/s generated")
+    below.set_xlabel("seconds since the first sample")
+    for axes in (above, below):
+        axes.set_ylim(bottom=0)
+    return _svg(figure)
+
+
 def turn_lengths(tally: Tally) -> str:
     """Draw how many messages the accepted conversations have."""
     figure = _figure(5, 2)

@@ -25,6 +25,19 @@ from pixel_synth.settings import Settings
 
 FORMATS = ("md", "html", "txt", "csv", "json")
 BAR = 24
+# What to do about attempts that failed, by kind.
+REMEDIES = {
+    "truncated": "the model writes too much; a stronger model, or a longer context (--max-model-len)",
+    "invalid": "the server's constraint is weaker than the schema; see data/failed.jsonl, try the other --dialect or backend",
+    "empty": "the model answers nothing; see its chat template and `extra_body`",
+    "refused": "the model refuses; read data/failed.jsonl, and take another model for these topics",
+    "timeout": "the server is overloaded or hangs; a smaller --window, or a larger timeout_s",
+    "unreachable": "connections break; see the server's log",
+    "rate_limited": "the server allows less than it is asked; a smaller --window",
+    "server_error": "the server fails; see its log",
+    "bad_request": "requests are refused, mostly because a prompt is too long: see data/failed.jsonl and --max-model-len",
+    "error": "see data/failed.jsonl",
+}
 
 
 def reference_scores(knowledge: Knowledge, weights: Mapping[str, float]) -> dict[str, list[float | None]]:
@@ -41,7 +54,8 @@ def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[flo
     """Collect everything the report says; ``real`` are the `reference_scores` where they are known already."""
     real = reference_scores(plan.knowledge, settings.weights) if real is None else real
     metrics = [_metric(m, least, tally, real.get(m, [])) for m, least in settings.thresholds.items()]
-    extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]]
+    judged = sorted(m for m in {*tally.scores["accepted"], *tally.scores["rejected"], *tally.unscored} if m.startswith("judge."))
+    extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]] + judged
     metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]
     cover = [
         {"dimension": dim, "value": value, "target": target, "planned": planned, "accepted": _share(tally, dim, value)}
@@ -71,6 +85,7 @@ def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[flo
         "common_sentences": [{"sentence": s, "conversations": n} for s, n in tally.common_sentences(10)],
         "reasons": [{"reason": r, "count": n} for r, n in tally.reasons.most_common(15)],
         "unscored": dict(sorted(tally.unscored.items())),
+        "failures": dict(tally.failures.most_common()),
         "shortfall": [{"cell": " × ".join(cell), "slots": n} for cell, n in sorted(tally.short.items())],
         "exclusions": [e._asdict() for e in plan.space.exclusions],
         "knowledge_used": len(tally.knowledge),
@@ -122,7 +137,12 @@ def advice(f: dict[str, Any]) -> list[str]:
         gap = c["accepted"] - c["target"]
         if abs(gap) > 0.02 and f["books"]["accepted"] >= 100:
             lines.append(f"coverage: {c['dimension']} {c['value']} is {gap:+.1%} from its target; ask for more or widen the filter")
-    lines += [f"shortfall: {s['cell']} misses {s['slots']}; raise --max-attempts or read its rejects" for s in f["shortfall"][:5]]
+    lines += [
+        f"shortfall: {s['cell']} misses {s['slots']}; raise --max-attempts or the budget, or read its rejects" for s in f["shortfall"][:5]
+    ]
+    for kind, n in f["failures"].items():
+        if n > 0.02 * f["books"]["planned"]:
+            lines.append(f"failures: {n} of {f['books']['planned']} attempts failed as {kind}: {REMEDIES.get(kind, REMEDIES['error'])}")
     d = f["diversity"]
     if d["commonest_share"] and d["sample"] >= 100 and d["commonest_share"] > 0.02:
         lines.append(f"variety: “{d['commonest']}” is in {d['commonest_share']:.1%} of the conversations; give its source more versions")
@@ -137,6 +157,7 @@ def _templates() -> Environment:
     env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                       autoescape=lambda name: bool(name and name.startswith("report.html")))  # fmt: skip
     env.filters["pct"] = lambda v: "–" if v is None else f"{v:.1%}"
+    env.filters["whole"] = lambda v: "–" if v is None else f"{v:,.0f}"
     env.filters["num"] = lambda v: "–" if v is None else f"{v:.3f}"
     env.filters["bar"] = lambda v: "█" * round((v or 0) * BAR) + "·" * (BAR - round((v or 0) * BAR))
     return env
@@ -153,6 +174,11 @@ def render(f: dict[str, Any], format: str, figures: dict[str, str] | None = None
         rows.writerows(f["metrics"])
         return out.getvalue()
     return _templates().get_template(f"report.{format}.j2").render(f=f, figures=figures or {})
+
+
+def performance(p: dict[str, Any]) -> str:
+    """Render the performance figures as Markdown."""
+    return _templates().get_template("performance.md.j2").render(p=p)
 
 
 def card(f: dict[str, Any], sample: str) -> str:

@@ -54,6 +54,8 @@ class Tally:
         self.labels: dict[str, Counter[str]] = defaultdict(Counter)
         self.cells: Counter[tuple[str, str]] = Counter()
         self.short: Counter[tuple[str, ...]] = Counter()
+        self.failures: Counter[str] = Counter()  # failed attempts by kind
+        self.slots: set[int] = set()
         self.knowledge: Counter[str] = Counter()
         self.acts: Counter[str] = Counter()
         self.turn_counts: Counter[int] = Counter()
@@ -76,14 +78,22 @@ class Tally:
             b.failed + kinds["failed"],
             b.shortfall + (not outcome.accepted),
         )
-        if not outcome.accepted:
+        self.slots.add(outcome.slot)
+        if not outcome.accepted and outcome.attempts:
             self.short[outcome.attempts[-1].blueprint.cell] += 1
         for attempt in outcome.attempts:
             self._attempt(attempt)
 
+    def never_begun(self, cell: tuple[str, ...]) -> None:
+        """Count a slot that was left before its first attempt ended."""
+        self.books = self.books._replace(shortfall=self.books.shortfall + 1)
+        self.short[cell] += 1
+
     def _attempt(self, attempt: Attempt) -> None:
         for reason in attempt.reason.split("; ") if attempt.reason else ():
             self.reasons[_kind(reason)] += 1
+        if attempt.status == "failed":
+            self.failures[attempt.kind or "error"] += 1
         conversation = attempt.conversation
         if conversation is None:
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pixel_synth.plan import Plan
 from pixel_synth.publish import figures, report
+from pixel_synth.publish import performance as measured
 from pixel_synth.publish.export import export
 from pixel_synth.publish.tally import Tally
 from pixel_synth.records import Conversation
@@ -16,6 +19,9 @@ def finish(run: Run, plan: Plan) -> Tally:
     """Write everything a finished run hands out, and return the tally it was made from."""
     tally, files = export(run.outcomes(), run.path)
     settings = run.settings
+    for slot in range(settings.accept):
+        if slot not in tally.slots:
+            tally.never_begun(plan.cells[slot][:4])
     real = report.reference_scores(plan.knowledge, settings.weights)
     facts = report.facts(tally, plan, settings, real)
     ticks = {metric: [v for v in column if v is not None] for metric, column in real.items()}
@@ -32,6 +38,17 @@ def finish(run: Run, plan: Plan) -> Tally:
     written = [*files, run.path / "plan.jsonl", *(run.path / name for name in texts)]
     run.write_manifest([Path(p) for p in written])
     return tally
+
+
+def performance(run: Run, tally: Tally) -> dict[str, Any]:
+    """Write how the run went in time and tokens, and return it."""
+    found = measured.facts(run.path, run.info, run.settings, tally)
+    series = found.pop("series")
+    if len(series) > 2:
+        write_atomic(run.path / "figures" / "performance.svg", figures.performance(series))
+    write_atomic(run.path / "performance.json", json.dumps({**found, "series": series}, indent=2) + "\n")
+    write_atomic(run.path / "performance.md", report.performance({**found, "series": series}))
+    return found
 
 
 def _quote(conversation: Conversation) -> str:

@@ -50,9 +50,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
     engine.add_argument("--dtype", metavar="T", help="number format of the weights (default: the checkpoint's)")
     engine.add_argument("--quantization", metavar="Q", help="vllm: quantisation method, e.g. fp8")
     engine.add_argument("--max-model-len", type=int, metavar="L", help="vllm: context length in tokens (default: the model's)")
-    engine.add_argument(
-        "--vllm-arg", action="append", metavar="FLAG", help="vllm: further flag, e.g. --vllm-arg=--enforce-eager"
-    )
+    engine.add_argument("--vllm-arg", action="append", metavar="FLAG", help="vllm: further flag, e.g. --vllm-arg=--enforce-eager")
     engine.add_argument("--vllm-command", metavar="CMD", help="vllm: program to start instead of the one installed here")
     engine.add_argument("--judge", action="append", metavar="NAME", help="also ask this rubric of prompts/judges; may be repeated")
     engine.add_argument("--judge-model", metavar="NAME", help="model of the judges (default: the generator's)")
@@ -239,5 +237,5 @@ def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
     status = "done" if tally.books.accepted == settings.accept else "shortfall"
     run.update(status=status, seconds=seconds)
     run.log("publish", status, **tally.books._asdict())
-    screen.result(run, tally, settings, seconds)
+    screen.result(run, tally, settings, finish.performance(run, tally))
     return 0 if status == "done" else SHORTFALL

@@ -13,10 +13,12 @@ from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan, coverage
 from pixel_synth.publish.tally import Tally, summary
 from pixel_synth.records import Conversation
+from pixel_synth.runs.directory import Run
 from pixel_synth.settings import Settings
 
 WIDTH = 100
 BAR = 30
+SHORT_CELLS = 8
 
 
 def say(text: str = "") -> None:
@@ -139,8 +141,8 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     say(f"time: {each:.2f} s a slot on one core (the same slots), so about {each * len(plan.cells):.0f} core-seconds and a start-up")
 
 
-def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]) -> None:
-    """Show a sample, the scores against the thresholds, the books and what to do next."""
+def result(run: Run, tally: Tally, settings: Settings, p: dict[str, Any]) -> None:
+    """Show a sample, the scores against the thresholds, the books, what is short, how it went, and what to do next."""
     if tally.first is not None:
         say()
         conversation(tally.first)
@@ -155,13 +157,27 @@ def result(run: Any, tally: Tally, settings: Settings, seconds: dict[str, float]
         say(f"{metric:<26} {numbers}  {least:.2f}       {passed}/{total}  {bar(passed / total if total else 0, 20)}")
     b = tally.books
     say(f"\nbooks: {b.planned} planned = {b.accepted} accepted + {b.rejected} rejected + {b.failed} failed"
-        + (f"; {b.shortfall} slots short after {settings.max_attempts} attempts each" if b.shortfall else ""))  # fmt: skip
+        + (f" ({', '.join(f'{n} {kind}' for kind, n in tally.failures.most_common())})" if b.failed else ""))  # fmt: skip
     for reason, n in tally.reasons.most_common(5):
         say(f"  {n:>5} × {reason}")
-    say(f"time: {seconds['generate_s']:.1f} s generating, {seconds['publish_s']:.1f} s writing dataset and report")
+    if b.shortfall:
+        say(f"short: {b.shortfall} of {settings.accept} slots, {run.stopped or f'after {settings.max_attempts} attempts each'}")
+        for cell, n in sorted(tally.short.items(), key=lambda item: -item[1])[:SHORT_CELLS]:
+            say(f"  {n:>5} × {' × '.join(cell)}")
+        if len(tally.short) > SHORT_CELLS:
+            say(f"  and {len(tally.short) - SHORT_CELLS} more cells, all in report.md")
+    say(f"time: {p['active_s']:.1f} s making calls, {p['publish_s']:.1f} s writing dataset and report")
+    if p["tokens_in"] is not None:
+        say(f"tokens: {p['tokens_in']:,} in + {p['tokens_out']:,} out, {p['tokens_per_s'] or 0:,.0f} a second"
+            + (f"; {p['tokens_per_accepted']:,.0f} per accepted conversation" if p["tokens_per_accepted"] else ""))  # fmt: skip
+    if p["server_prefix_hits"] is not None:
+        say(f"prefix cache: {p['server_prefix_hits']:.1%} of the prompt tokens, by the servers' own counters")
+    if run.stopped:
+        say(f"go on: python pipelines/psychology.py --resume {run.path} with a larger budget")
     say(
         f"\nnext:\n  pixel-synth show {run.path}              another conversation\n"
         f"  open {run.path / 'report.html'}   the report with pictures\n"
+        f"  pixel-synth perf {run.path}              time and tokens, the slowest stage\n"
         f"  python pipelines/psychology.py -n 1000 --seed {settings.seed + 1}\n"
         f"  python -c \"import datasets; print(datasets.load_dataset('{run.path}'))\""
     )

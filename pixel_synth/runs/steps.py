@@ -121,9 +121,7 @@ class Converse(Step):  # type: ignore[misc]
                 finally:
                     running -= 1
 
-        gauge = (
-            asyncio.create_task(sample(self._asker, lambda: running, self._metrics)) if links.generator.urls else None
-        )
+        gauge = asyncio.create_task(sample(self._asker, lambda: running, self._metrics)) if links.generator.urls else None
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(s)) for s in slots]
