@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 LONGEST = 100  # characters of the bounded string
+PROMPTS = ("Write a poem of eight lines, one below the other.", "Draw a table of ten rows with tabs between the columns.")
 TIMEOUT_S = 600.0  # a first constrained request may compile its grammar
 
 
@@ -56,9 +57,7 @@ async def look(session: aiohttp.ClientSession, url: str) -> Found:
         longest = next((int(m["max_model_len"]) for m in listed if m.get("max_model_len")), None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = f"HTTP {status}" if status else text
-        raise EngineDown(
-            f"{url}/models: {said}, no list of models", hint="is this the address of an OpenAI-compatible server?"
-        ) from error
+        raise EngineDown(f"{url}/models: {said}, no list of models", hint="is this the address of an OpenAI-compatible server?") from error
     status, text = await client.get(session, f"{client.root(url)}/version")
     version = ""
     if status == 200:
@@ -116,15 +115,17 @@ async def _probe(session: aiohttp.ClientSession, found: Found, model: str, wire:
         if said != word:
             return Probe(wire, f"ignored: an enum of one word was answered with {said[:40]!r}", heeded)
         heeded = True
-        said = await _ask(session, found, model, wire, text, "Write a poem of eight lines, one below the other.")
+        for prompt in PROMPTS:
+            said = await _ask(session, found, model, wire, text, prompt)
+            if not 2 <= len(said) <= LONGEST:
+                return Probe(wire, f"a string of at most {LONGEST} characters came with {len(said)}", heeded)
     except EngineDown:
         raise
     except EngineError as error:
         return Probe(wire, error.message.removeprefix(f"{found.url}: "), heeded)
     except ValueError as error:
         return Probe(wire, str(error), heeded)
-    fits = 2 <= len(said) <= LONGEST
-    return Probe(wire, "" if fits else f"a string of at most {LONGEST} characters came with {len(said)}", heeded)
+    return Probe(wire, "", heeded)
 
 
 async def _ask(session: aiohttp.ClientSession, found: Found, model: str, wire: Wire, value: dict[str, Any], prompt: str) -> str:

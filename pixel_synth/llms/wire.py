@@ -25,8 +25,9 @@ from pixel_synth.settings import Dialect, Way
 
 WAYS: tuple[Way, ...] = ("response_format", "structured_outputs", "guided_json")
 DIALECTS: tuple[Dialect, ...] = ("length", "pattern")
-# One character of text inside a JSON string that needs no escape: printable, no quote, no backslash.
-TEXT = r'[^"\\\x00-\x1f\x7f-\x9f]'
+# One character of text inside a JSON string that needs no escape: printable, no quote, no backslash.  Written with the characters
+# themselves and with a single range beyond ASCII, because that is what xgrammar compiles and enforces without error.
+TEXT = "[ !#-\\[\\]-~\u00a0-\ud7ff]"
 
 
 class Wire(NamedTuple):

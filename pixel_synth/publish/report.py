@@ -137,9 +137,8 @@ def advice(f: dict[str, Any]) -> list[str]:
         gap = c["accepted"] - c["target"]
         if abs(gap) > 0.02 and f["books"]["accepted"] >= 100:
             lines.append(f"coverage: {c['dimension']} {c['value']} is {gap:+.1%} from its target; ask for more or widen the filter")
-    lines += [
-        f"shortfall: {s['cell']} misses {s['slots']}; raise --max-attempts or the budget, or read its rejects" for s in f["shortfall"][:5]
-    ]
+    todo = "raise --max-attempts or the budget, or read its rejects"
+    lines += [f"shortfall: {s['cell']} misses {s['slots']}; {todo}" for s in f["shortfall"][:5]]
     for kind, n in f["failures"].items():
         if n > 0.02 * f["books"]["planned"]:
             lines.append(f"failures: {n} of {f['books']['planned']} attempts failed as {kind}: {REMEDIES.get(kind, REMEDIES['error'])}")

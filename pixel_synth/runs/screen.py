@@ -135,9 +135,8 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     written = [a.conversation for o in tried for a in o.attempts if a.conversation]
     words = sum(len(m.content.split()) for c in written for m in c.messages) / max(1, len(written))
     total = calls * attempts * len(plan.cells)
-    say(
-        f"      {attempts:.1f} attempts a slot ({len(tried)} slots filled just now), so about {total:,.0f} calls in all; {words:.0f} words of talk each"
-    )
+    say(f"      {attempts:.1f} attempts a slot ({len(tried)} slots filled just now), so about {total:,.0f} calls in all")
+    say(f"      {words:.0f} words of talk a conversation")
     say(f"time: {each:.2f} s a slot on one core (the same slots), so about {each * len(plan.cells):.0f} core-seconds and a start-up")
 
 
