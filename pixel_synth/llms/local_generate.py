@@ -4,8 +4,10 @@ outlines' logits processor holds one schema for the whole batch.  `RowSampler` g
 draws the row's token itself: with the row's temperature, its share of the probability mass and its own stream of random
 numbers, seeded by the call.  ``generate`` then only has to take the one token that is left.
 
-A call's answer so depends on the call alone, as far as arithmetic allows: a batch of another width rounds differently in
-the last digit, which in float32 all but never moves a draw, and in bfloat16 now and then does.
+A call's answer so depends on the call alone as far as arithmetic allows: a batch of another width rounds differently in
+the last digit.  Measured on a tiny model with nearly uniform probabilities (the worst case), answers of about 115 tokens,
+alone against in a batch of 8: in float32 40 of 40 were the same, in bfloat16 only 25.  Who needs an answer again byte for
+byte takes float32, or batch 1, or the ledger.
 """
 
 from __future__ import annotations
