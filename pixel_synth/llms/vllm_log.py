@@ -12,7 +12,8 @@ TAIL_BYTES, TAIL_LINES, CAUSES, WIDTH = 65_536, 15, 3, 200
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # "(EngineCore pid=7362) ERROR 11-22 17:15:30 [core.py:1512] " says who and where, not what.
 _PREFIX = re.compile(r"^(\([^()]*pid=\d+\)\s*)?((DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]{8}\s+\[[^]]*\]\s*)?")
-_NOISE = re.compile(r"^(nanobind: | - (leaked|\.\.\.)|\s*[~^]+\s*$|\s*[█▄▀ ]+|\s+(super|warnings\.)|.*\bDeprecationWarning: )")
+# Complaints of a library at its end, the source lines of tracebacks, the banner, warnings for vLLM's own developers.
+_NOISE = re.compile(r"^(nanobind: | - (leaked|\.\.\.)|\s{4}|\s+File \"|\s+(super|warnings\.)|[\s█▄▀]*[█▄▀]|.*\bDeprecationWarning: )")
 _CAUSE = re.compile(r"^([\w.]*(Error|Exception)\b|.*: error:)")
 _TOKEN = re.compile(r"\b(hf_|sk-)[\w-]{8,}")
 _SECRET_NAME = re.compile(r"(TOKEN|KEY|SECRET|PASSWORD)$", re.IGNORECASE)
