@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pixel_synth.runs.directory import Run
 
-# Small enough that workers end together, large enough that distilabel's overhead is lost in it.  Where a server is asked there is one
-# per worker, because the server would run empty at the end of each.
+# Small enough that workers end together, large enough that distilabel's overhead is lost in it.  Where a model answers there is one
+# per worker, because it would run empty at the end of each.
 SHARDS_PER_WORKER = 4
 
 
@@ -35,7 +35,7 @@ def build(run: Run, workers: int) -> Pipeline:
     from pixel_synth.runs.steps import Converse, Slots
 
     left = run.settings.accept - len(run.positions())
-    shards = workers * (1 if run.links.generator.urls else SHARDS_PER_WORKER)
+    shards = workers * (SHARDS_PER_WORKER if run.settings.engine == "composer" else 1)
     shard = max(1, -(-left // shards))
     with Pipeline(name="psychology", cache_dir=run.path / ".distilabel") as pipeline:
         slots = Slots(run_path=str(run.path), batch_size=shard)

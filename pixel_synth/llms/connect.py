@@ -38,6 +38,7 @@ class Link(Record):
     proven: bool = False
     version: str = ""
     max_model_len: int | None = None
+    gpus: int = 0  # of a server of our own; 0 = none, or not known
 
 
 class Links(Record):
@@ -110,7 +111,15 @@ async def connect(settings: Settings, role: Role = "generator", urls: tuple[str,
         proven=True,
         version=found[0].version,
         max_model_len=least,
+        gpus=_gpus(settings) if urls else 0,
     )
+
+
+def _gpus(settings: Settings) -> int:
+    """Return how many GPUs a server of our own works on."""
+    from pixel_synth.llms.vllm import available
+
+    return 0 if available() else settings.tensor_parallel * settings.data_parallel
 
 
 async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:

@@ -76,7 +76,7 @@ def prefix_hits(found: list[dict[str, Any]]) -> float | None:
     return hits / queries if queries else None
 
 
-def facts(run_path: Path, info: Mapping[str, Any], settings: Settings, tally: Tally) -> dict[str, Any]:
+def facts(run_path: Path, info: Mapping[str, Any], settings: Settings, tally: Tally, gpus: int) -> dict[str, Any]:
     """Collect every figure.
 
     Args:
@@ -84,6 +84,7 @@ def facts(run_path: Path, info: Mapping[str, Any], settings: Settings, tally: Ta
         info: Its ``run.json``.
         settings: Its settings.
         tally: Its books.
+        gpus: GPUs of a server of our own; 0 where they are not known.
     """
     ledger = Ledger(run_path / "ledger.sqlite", read_only=True)
     parts, totals, failed, repairs = ledger.parts(), ledger.totals(), ledger.failed(), ledger.repairs()
@@ -93,7 +94,6 @@ def facts(run_path: Path, info: Mapping[str, Any], settings: Settings, tally: Ta
     seconds = active_seconds(found) or float(info.get("seconds", {}).get("generate_s", 0.0))
     tokens_in, tokens_out, cached = (sum(getattr(p, name) for p in parts) for name in ("tokens_in", "tokens_out", "cached"))
     books, tokens = tally.books, tokens_in + tokens_out
-    gpus = settings.tensor_parallel * settings.data_parallel if settings.engine == "vllm" else None
     retries = {name.removeprefix("retry_"): int(n) for name, n in totals.items() if name.startswith("retry_")}
     stages = {f"engine: {p.part}": round(p.seconds, 2) for p in sorted(parts, key=lambda p: -p.seconds)}
     stages["scores and gate"] = round(totals.get("score_s", 0.0), 2)

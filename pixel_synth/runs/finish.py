@@ -42,7 +42,7 @@ def finish(run: Run, plan: Plan) -> Tally:
 
 def performance(run: Run, tally: Tally) -> dict[str, Any]:
     """Write how the run went in time and tokens, and return it."""
-    found = measured.facts(run.path, run.info, run.settings, tally)
+    found = measured.facts(run.path, run.info, run.settings, tally, run.links.generator.gpus)
     series = found.pop("series")
     if len(series) > 2:
         write_atomic(run.path / "figures" / "performance.svg", figures.performance(series))

@@ -133,7 +133,9 @@ class Converse(Step):  # type: ignore[misc]
             if gauge:
                 gauge.cancel()
                 await gauge
-            await self._asker.close()
+            for engine in self._asker.engines:
+                if isinstance(engine, Servers):  # its connections belong to this event loop
+                    await engine.close()
         return [task.result() for task in tasks]
 
     async def _one(self, slot: int, settings: Settings) -> dict[str, Any]:
@@ -164,3 +166,4 @@ class Converse(Step):  # type: ignore[misc]
             os.fsync(self._shard.fileno())
             self._shard.close()
             self._ledger.close()
+            asyncio.run(self._asker.close())
