@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pixel_synth.draw import Draw
 from pixel_synth.errors import EngineError, Failure
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import (
@@ -24,7 +25,7 @@ from pixel_synth.knowledge.models import (
     Trait,
 )
 from pixel_synth.llms.engine import Call, Completion
-from pixel_synth.records import Blueprint
+from pixel_synth.records import Blueprint, Fact
 
 M = TypeVar("M", bound=BaseModel)
 Ask = Callable[[Call], Awaitable[Completion]]
@@ -32,6 +33,8 @@ Check = Callable[[M], None]
 
 
 REPORTED = 3  # faults of one answer that are told at once
+SHOWN_CUES = 4  # words that a prompt shows for each thing that must be said
+_SAID = {"duration": "how long it has been: ", "occupation": "your work: ", "person": "somebody close: ", "event": "what happened: "}
 EXCERPT = 1500  # characters of an unusable answer that are shown to the model again
 
 
@@ -179,6 +182,23 @@ class Context:
     def criteria(self) -> str:
         """What the client experiences and must say."""
         return bullets([self.topic.criterion(c).text for c in self.bp.criteria_voiced])
+
+    @cached_property
+    def to_say(self) -> str:
+        """What the client must say, each with a few of the words by which the gate finds it."""
+        return bullets(
+            [f"{_SAID.get(f.kind, '')}{f.text} (words like: {self._words(f)})" for f in self.bp.must_appear if f.speaker == "client"]
+        )
+
+    @cached_property
+    def to_ask(self) -> str:
+        """What the therapist must say for safety, each with a few of the words by which the gate finds it."""
+        return bullets([f"{f.text} (words like: {self._words(f)})" for f in self.bp.must_appear if f.speaker == "therapist"])
+
+    def _words(self, fact: Fact) -> str:
+        """Return some of a fact's cues as words; others for each conversation, so that not all sound alike."""
+        cues = Draw(self.bp.seed, "words", fact.id).shuffled(fact.cues)[:SHOWN_CUES]
+        return ", ".join(cue.replace("*", "…").replace("..", " … ") for cue in cues)
 
     @cached_property
     def criteria_full(self) -> str:
