@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,12 +47,12 @@ def run(*args: object, timeout: float) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def by_vllm(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, str]]:
+def by_vllm(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     out = tmp_path_factory.mktemp("vllm")
     flags = [f"--vllm-arg={word}" for word in CPU]
     done = run("--engine", "vllm", "--model", model, *flags, "-n", N, "--max-attempts", 1, "--out", out, timeout=600)
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
-    yield Run.open(out / "psychology-001"), done.stdout
+    return Run.open(out / "psychology-001"), done.stdout
 
 
 @pytest.fixture(scope="module")
