@@ -33,9 +33,10 @@ WINDOW = 64
 
 
 class WritingTask(Task):  # type: ignore[misc]
-    """What the three tasks share: one coroutine a row, under one window, errors kept with their row."""
+    """What the tasks share: one coroutine a row, under one window, errors kept with their row, unusable answers asked for again."""
 
     llm: PixelLLM
+    repairs: int = 2
     _knowledge: Knowledge = PrivateAttr()
 
     def load(self) -> None:
@@ -47,6 +48,10 @@ class WritingTask(Task):  # type: ignore[misc]
     async def write(self, context: Context, row: dict[str, Any]) -> dict[str, Any]:
         """Return the outputs of one row."""
 
+    async def write_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the outputs of one row with its blueprint unpacked."""
+        return await self.write(self.context(row), row)
+
     @property
     def inputs(self) -> list[str]:
         """The plan of the conversation."""
@@ -54,7 +59,7 @@ class WritingTask(Task):  # type: ignore[misc]
 
     def context(self, row: dict[str, Any]) -> Context:
         """Return the blueprint of a row with its knowledge."""
-        return Context(Blueprint.model_validate(row["blueprint"]), self._knowledge)
+        return Context(Blueprint.model_validate(row["blueprint"]), self._knowledge, self.repairs)
 
     def format_output(self, output: str | None, input: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the raw answer; parsing belongs to `write`."""
@@ -70,7 +75,7 @@ class WritingTask(Task):  # type: ignore[misc]
         async def one(row: dict[str, Any]) -> dict[str, Any]:
             async with window:
                 try:
-                    return {**row, **await self.write(self.context(row), row), "error": ""}
+                    return {**row, **await self.write_row(row), "error": ""}
                 except (PixelError, ValueError) as error:  # ValueError: a row that is no blueprint
                     return {**row, **dict.fromkeys(self.outputs), "error": str(error)}
 
