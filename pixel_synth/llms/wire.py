@@ -80,7 +80,7 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def unbounded(schema: dict[str, Any]) -> list[str]:
-    """Return what in a schema could grow without limit: open objects, strings and lists without a maximum."""
+    """Return what in a schema could grow without limit: open objects; strings, lists and numbers without bounds."""
     found = []
     for node in nodes(schema):
         name = str(node.get("title", node.get("type")))
@@ -88,6 +88,8 @@ def unbounded(schema: dict[str, Any]) -> list[str]:
             found.append(f"{name}: open to unknown keys")
         if node.get("type") == "string" and not {"maxLength", "enum", "const", "pattern"} & node.keys():
             found.append(f"{name}: a string without maxLength")
+        if node.get("type") in ("integer", "number") and not {"enum", "const"} & node.keys() and not {"minimum", "maximum"} <= node.keys():
+            found.append(f"{name}: a number without minimum and maximum")
         if node.get("type") == "array" and "maxItems" not in node:
             found.append(f"{name}: a list without maxItems")
     return found
