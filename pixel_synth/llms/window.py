@@ -1,8 +1,8 @@
 """How many requests one server is given at once: found while running, not configured.
 
 The limit doubles while more requests in flight give more answers per second (slow start), stops at the knee where they only
-wait longer, and from there on tries a fifth more now and then.  A server that says it is overloaded (429,
-503) or lets requests time out halves it (additive increase, multiplicative decrease; Chiu & Jain 1989, as in TCP).
+wait longer, and from there on tries a fifth more now and then.  A server that asks to wait (429, or 503 with
+Retry-After) or lets requests time out halves it (additive increase, multiplicative decrease; Chiu & Jain 1989, as in TCP).
 The signal is Little's law read as a measurement: beyond the server's batch size throughput stays and only latency grows,
 and on an LLM server more waiting conversations also push each other's prefixes out of the cache.
 
@@ -114,4 +114,4 @@ class Window:
             self.limit = self._best
         if self._calm >= PROBE_EVERY:
             self._calm = 0
-            self.limit = min(self.most, self._best * (2.0 if self._growing else 1.2))
+            self.limit = min(self.most, self._best * 2.0 if self._growing else max(self._best * 1.2, self._best + 1.0))
