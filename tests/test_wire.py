@@ -62,7 +62,9 @@ def test_what_could_grow_without_limit_is_found(field: dict[str, Any], fault: st
     assert fault in found[0]
 
 
-@pytest.mark.parametrize("field", [{"enum": ["a"], "type": "string"}, {"const": 1, "type": "integer"}, {"type": "string", "pattern": "^a{0,3}$"}])
+@pytest.mark.parametrize(
+    "field", [{"enum": ["a"], "type": "string"}, {"const": 1, "type": "integer"}, {"type": "string", "pattern": "^a{0,3}$"}]
+)
 def test_enums_constants_and_patterns_are_bounds(field: dict[str, Any]) -> None:
     assert unbounded({"type": "object", "additionalProperties": False, "properties": {"x": field}}) == []
 

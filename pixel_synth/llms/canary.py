@@ -8,12 +8,16 @@ and does not enforce, or by which raw line breaks get into JSON.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixel_synth.errors import EngineDown, EngineError
 from pixel_synth.llms import client
+from pixel_synth.llms.engine import Completion
+from pixel_synth.llms.tries import pause
 from pixel_synth.llms.wire import DIALECTS, Wire, request_fields, ways
 from pixel_synth.settings import Dialect, Way
 
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 
 LONGEST = 100  # characters of the bounded string
 PROMPTS = ("Write a poem of eight lines, one below the other.", "Draw a table of ten rows with tabs between the columns.")
+MAX_TOKENS = 1024  # room for a model that thinks before it answers
 TIMEOUT_S = 600.0  # a first constrained request may compile its grammar
+TRIES = 4  # of a request that has no answer: what passes by is no proof of anything
 
 
 class Found(NamedTuple):
@@ -83,9 +89,17 @@ def choose_model(found: list[Found], wanted: str) -> str:
 
 
 async def prove(
-    session: aiohttp.ClientSession, found: Found, model: str, way: Way | None, dialect: Dialect | None
+    session: aiohttp.ClientSession, found: Found, model: str, way: Way | None, dialect: Dialect | None, extra: Mapping[str, Any]
 ) -> tuple[Wire, list[Probe]]:
     """Return the first way and dialect by which a server's answers are constrained, with all that was tried.
+
+    Args:
+        session: To ask with.
+        found: The server.
+        model: Its model.
+        way: The only way to try; ``None`` for all that its version suggests.
+        dialect: The only dialect to try; ``None`` for all.
+        extra: Further request fields, as every call will carry them.
 
     Raises:
         EngineDown: When there is none, with what each was answered.
@@ -93,7 +107,7 @@ async def prove(
     probes: list[Probe] = []
     for one in (way,) if way else ways(found.version):
         for spoken in (dialect,) if dialect else DIALECTS:
-            probe = await _probe(session, found, model, Wire(one, spoken))
+            probe = await _probe(session, found, {**extra, "model": model}, Wire(one, spoken))
             probes.append(probe)
             if not probe.fault:
                 return probe.wire._replace(proven=True), probes
@@ -106,17 +120,17 @@ async def prove(
     )
 
 
-async def _probe(session: aiohttp.ClientSession, found: Found, model: str, wire: Wire) -> Probe:
+async def _probe(session: aiohttp.ClientSession, found: Found, fields: dict[str, Any], wire: Wire) -> Probe:
     word, heeded = secrets.token_hex(4), False
     enum = {"type": "string", "enum": [word]}
     text = {"type": "string", "minLength": 2, "maxLength": LONGEST}
     try:
-        said = await _ask(session, found, model, wire, enum, "Greet me in French. Do not use JSON.")
+        said = await _ask(session, found, fields, wire, enum, "Greet me in French. Do not use JSON.")
         if said != word:
             return Probe(wire, f"ignored: an enum of one word was answered with {said[:40]!r}", heeded)
         heeded = True
         for prompt in PROMPTS:
-            said = await _ask(session, found, model, wire, text, prompt)
+            said = await _ask(session, found, fields, wire, text, prompt)
             if not 2 <= len(said) <= LONGEST:
                 return Probe(wire, f"a string of at most {LONGEST} characters came with {len(said)}", heeded)
     except EngineDown:
@@ -128,7 +142,7 @@ async def _probe(session: aiohttp.ClientSession, found: Found, model: str, wire:
     return Probe(wire, "", heeded)
 
 
-async def _ask(session: aiohttp.ClientSession, found: Found, model: str, wire: Wire, value: dict[str, Any], prompt: str) -> str:
+async def _ask(session: aiohttp.ClientSession, found: Found, fields: dict[str, Any], wire: Wire, value: dict[str, Any], prompt: str) -> str:
     """Ask for an object with one value of a schema and return the value.
 
     Raises:
@@ -136,8 +150,8 @@ async def _ask(session: aiohttp.ClientSession, found: Found, model: str, wire: W
     """
     schema = {"title": "canary", "type": "object", "properties": {"v": value}, "required": ["v"], "additionalProperties": False}
     messages = [{"role": "user", "content": prompt}]
-    body = {"model": model, "messages": messages, "max_tokens": 256, "temperature": 0.7, **request_fields(schema, wire)}
-    said = (await client.chat(session, found.url, body, TIMEOUT_S)).text
+    body = {"max_tokens": MAX_TOKENS, "temperature": 0.7, **fields, "messages": messages, **request_fields(schema, wire)}
+    said = (await _chat(session, found.url, body)).text
     try:
         data = json.loads(said)
     except ValueError:
@@ -145,3 +159,15 @@ async def _ask(session: aiohttp.ClientSession, found: Found, model: str, wire: W
     if not isinstance(data, dict) or set(data) != {"v"} or not isinstance(data["v"], str):
         raise ValueError(f"asked for one key, what came has others: {said[:60]!r}")
     return data["v"]
+
+
+async def _chat(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Completion:
+    """Send one request, again when it has no answer."""
+    for number in range(1, TRIES):
+        try:
+            return await client.chat(session, url, body, TIMEOUT_S)
+        except EngineError as error:
+            if error.kind not in ("rate_limited", "server_error", "unreachable"):
+                raise
+            await asyncio.sleep(pause(number, error))
+    return await client.chat(session, url, body, TIMEOUT_S)

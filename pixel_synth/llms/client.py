@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import aiohttp
 
 EXCERPT = 300  # characters of a server's own words in an error message
+CONNECT_S = 20.0  # a host that is switched off does not even refuse
+# vLLM and others close an idle connection after 5 s; one that closes just as it is used again costs a try.
+KEEP_S = 4.0
 _FINISH = {"stop": "stop", "length": "length", "content_filter": "refused"}
 
 
@@ -56,8 +60,9 @@ def new_session(api_key: str) -> aiohttp.ClientSession:
     import aiohttp
 
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=75)
-    return aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=None))
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    return aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
 
 
 async def chat(session: aiohttp.ClientSession, url: str, body: dict[str, Any], timeout_s: float) -> Completion:
@@ -71,20 +76,27 @@ async def chat(session: aiohttp.ClientSession, url: str, body: dict[str, Any], t
 
     try:
         async with asyncio.timeout(timeout_s), session.post(f"{url}/chat/completions", json=body) as response:
-            text = await response.text()
+            text = (await response.read()).decode(errors="replace")
+    except (aiohttp.ClientError, ConnectionError) as error:  # before TimeoutError: no connection within CONNECT_S is both
+        raise EngineError(f"{url}: {_told(error)}", kind="unreachable") from error
     except TimeoutError as error:
-        raise EngineError(f"{url}: no answer within {timeout_s:.0f} s", kind="timeout") from error
-    except (aiohttp.ClientError, ConnectionError, UnicodeDecodeError) as error:
-        raise EngineError(f"{url}: {type(error).__name__}: {error}"[:EXCERPT], kind="unreachable") from error
+        raise EngineError(f"{url}: no answer within {timeout_s:g} s", kind="timeout") from error
+    text = _without_key(session, text)
     if response.status != 200:
         raise _refusal(url, response.status, text, response.headers.get("Retry-After", ""))
     return _completion(url, text)
 
 
+def _without_key(session: aiohttp.ClientSession, text: str) -> str:
+    """Return a server's words without our key, which some servers repeat when they refuse it."""
+    key = session.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(key, "***") if key else text
+
+
 def _refusal(url: str, status: int, text: str, retry_after: str) -> EngineError:
     message = f"{url}: HTTP {status}: {_words(text)}"
     if status == 429 or (status == 503 and retry_after):
-        return RateLimited(message, float(retry_after) if retry_after.replace(".", "", 1).isdigit() else 0.0)
+        return RateLimited(message, _seconds(retry_after))
     if status >= 500 or status in (408, 409, 425):
         return EngineError(message, kind="server_error")
     if status in (401, 403):
@@ -92,6 +104,16 @@ def _refusal(url: str, status: int, text: str, retry_after: str) -> EngineError:
     if status == 404:
         return EngineDown(message, hint="does the server have this model? see its /v1/models", kind="bad_request")
     return EngineError(message, kind="bad_request")
+
+
+def _told(error: Exception) -> str:
+    """Return an error of the connection on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:EXCERPT]
+
+
+def _seconds(retry_after: str) -> float:
+    """Return how long a Retry-After header asks to wait; 0 where it names no number of seconds."""
+    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", retry_after.strip()) else 0.0
 
 
 def _words(text: str) -> str:
@@ -116,7 +138,8 @@ def _completion(url: str, text: str) -> Completion:
         details = usage.get("prompt_tokens_details") or {}
         return Completion.model_validate(
             {
-                "text": message.get("content") or message.get("refusal") or "",
+                # Half a character (a lone surrogate) cannot be stored; the answer is judged, and kept, without it.
+                "text": (message.get("content") or message.get("refusal") or "").encode(errors="replace").decode(),
                 "finish": finish,
                 "tokens_in": usage.get("prompt_tokens"),
                 "tokens_out": usage.get("completion_tokens"),
@@ -133,6 +156,6 @@ async def get(session: aiohttp.ClientSession, url: str, timeout_s: float = 5.0) 
 
     try:
         async with asyncio.timeout(timeout_s), session.get(url) as response:
-            return response.status, await response.text()
-    except (TimeoutError, aiohttp.ClientError, ConnectionError, UnicodeDecodeError) as error:
-        return 0, f"{type(error).__name__}: {error}"
+            return response.status, (await response.read()).decode(errors="replace")
+    except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+        return 0, _told(error)

@@ -96,9 +96,9 @@ async def connect(settings: Settings, role: Role = "generator", urls: tuple[str,
         name = canary.choose_model(found, "" if judge and settings.judge_base_url and not settings.judge_model else model)
         way = None if settings.structured == "auto" else settings.structured
         dialect = None if settings.dialect == "auto" else settings.dialect
-        wire, _ = await canary.prove(session, found[0], name, way, dialect)
+        wire, _ = await canary.prove(session, found[0], name, way, dialect, settings.extra_body)
         for other in found[1:]:  # all servers are spoken to in the same way
-            await canary.prove(session, other, name, wire.way, wire.dialect)
+            await canary.prove(session, other, name, wire.way, wire.dialect, settings.extra_body)
     finally:
         await session.close()
     least = min((f.max_model_len for f in found if f.max_model_len), default=None)
@@ -128,15 +128,20 @@ async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:
     Raises:
         EngineDown: See `connect`.
     """
-    judge = await connect(settings, "judge", () if settings.judge_base_url else urls) if settings.judges else None
-    return Links(generator=await connect(settings, "generator", urls), judge=judge)
+    generator = await connect(settings, "generator", urls)
+    if not settings.judges:
+        return Links(generator=generator)
+    if not settings.judge_base_url and settings.judge_model in ("", generator.model):
+        return Links(generator=generator, judge=generator)
+    return Links(generator=generator, judge=await connect(settings, "judge", () if settings.judge_base_url else urls))
 
 
 def make_asker(links: Links, settings: Settings, ledger: Ledger | None = None, budget: Budget | None = None) -> Asker:
-    """Build the engines of a run and what asks them."""
+    """Build the engines of a run and what asks them; who judges by the same link shares the engine, its window and its memory."""
     generator = Voice(make_engine(links.generator, settings), links.generator.model, settings.extra_body)
-    judge = Voice(make_engine(links.judge, settings, "judge"), links.judge.model, settings.extra_body) if links.judge else None
-    return Asker(generator, judge, ledger, budget)
+    if links.judge is None or (links.judge == links.generator and api_key("judge") == api_key("generator")):
+        return Asker(generator, None, ledger, budget)
+    return Asker(generator, Voice(make_engine(links.judge, settings, "judge"), links.judge.model, settings.extra_body), ledger, budget)
 
 
 def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Engine:
@@ -155,8 +160,8 @@ def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Eng
 
         return LocalModel(link.model, device=settings.device, dtype=settings.dtype, batch=settings.batch)
     if link.urls:
-        from pixel_synth.llms.pool import Limits
         from pixel_synth.llms.server import Servers
+        from pixel_synth.llms.tries import Limits
         from pixel_synth.llms.wire import Wire
 
         limits = Limits(settings.window or WINDOW, settings.tries, settings.timeout_s, settings.patience_s)

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from pixel_synth.llms.engine import Call, Completion
-from pixel_synth.llms.pool import Limits, Pool
+from pixel_synth.llms.pool import Pool
+from pixel_synth.llms.tries import Limits
 from pixel_synth.llms.wire import Wire, request_fields
 
 
