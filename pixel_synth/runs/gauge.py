@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +43,18 @@ def counters(page: str) -> dict[str, float]:
     return {ours: sums[theirs] for ours, theirs in COUNTERS.items() if theirs in sums}
 
 
-async def sample(asker: Asker, chains: Callable[[], int], path: Path) -> None:
-    """Append a line every `EVERY_S` seconds until cancelled, and one at the end."""
+async def sample(asker: Asker, chains: Callable[[], int], path: Path, over: asyncio.Event) -> None:
+    """Append a line every `EVERY_S` seconds until the event says that it is over, and one at the end."""
     pools = [engine.pool for engine in asker.engines if isinstance(engine, Servers)]
-    ended = False
-    while not ended:
+    last = False
+    while not last:
+        last = over.is_set()
         line = await _line(pools, chains())
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        try:
-            await asyncio.sleep(EVERY_S)
-        except asyncio.CancelledError:
-            ended = True
-            line = await _line(pools, chains())
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        if not last:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), EVERY_S)
 
 
 async def _line(pools: list[Pool], chains: int) -> dict[str, Any]:

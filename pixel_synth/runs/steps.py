@@ -121,7 +121,8 @@ class Converse(Step):  # type: ignore[misc]
                 finally:
                     running -= 1
 
-        gauge = asyncio.create_task(sample(self._asker, lambda: running, self._metrics)) if links.generator.urls else None
+        over = asyncio.Event()
+        gauge = asyncio.create_task(sample(self._asker, lambda: running, self._metrics, over)) if links.generator.urls else None
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(s)) for s in slots]
@@ -130,8 +131,8 @@ class Converse(Step):  # type: ignore[misc]
         except* (OSError, sqlite3.Error, MemoryError) as faults:
             raise faults.exceptions[0] from None
         finally:
+            over.set()
             if gauge:
-                gauge.cancel()
                 await gauge
             for engine in self._asker.engines:
                 if isinstance(engine, Servers):  # its connections belong to this event loop
