@@ -107,7 +107,7 @@ def _check(check: Check[M], found: M, completion: Completion, part: str) -> None
 def repair(call: Call, error: AnswerError, number: int) -> Call:
     """Return the call that asks again: with the unusable answer and its faults, or, when there is none, only with another seed."""
     sampling = {**call.sampling, "seed": (call.sampling.get("seed", 0) + 7919 * number) % 2**31}
-    if error.kind in ("empty", "refused"):
+    if error.kind in ("empty", "refused") or not error.raw.strip():
         return call._replace(sampling=sampling)
     wrong = "It was cut off. Answer again, much shorter." if error.kind == "truncated" else f"It cannot be used: {error.message}"
     again = f"{wrong}\nAnswer again with one JSON object that fits the schema and nothing else."
@@ -134,6 +134,11 @@ def _lines(schema: dict[str, Any], defs: dict[str, Any], indent: str) -> list[st
         if "properties" in inner:
             lines += _lines(inner, defs, indent + "  ")
     return lines
+
+
+def quoted(text: str) -> str:
+    """Return text as data for a prompt: on one line, and unable to close the tag that it stands in."""
+    return " ".join(text.split()).replace("</", "< /")
 
 
 def bullets(lines: list[str]) -> str:

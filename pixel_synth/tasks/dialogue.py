@@ -14,7 +14,7 @@ from pydantic import Field
 from pixel_synth.llms.engine import Brief, Call
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Message, Record, Scenario, TurnTag
-from pixel_synth.tasks.context import Ask, Context, answer, spelled
+from pixel_synth.tasks.context import Ask, Context, answer, quoted, spelled
 
 PROMPTS = ("client", "therapist")
 TEMPERATURE = {"client": 1.0, "therapist": 0.7}
@@ -57,7 +57,7 @@ class Views:
 
     def __init__(self, context: Context, scenario: Scenario) -> None:
         self.turns = context.bp.turns
-        extra = {"scenario": scenario.presenting_problem, "turns": str(self.turns)}
+        extra = {"scenario": quoted(scenario.presenting_problem), "turns": str(self.turns)}
         models: dict[str, type[Record]] = {"client": ClientTurn, "therapist": TherapistTurn}
         self._views: dict[str, list[dict[str, str]]] = {}
         for role in PROMPTS:

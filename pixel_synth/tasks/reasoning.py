@@ -11,7 +11,7 @@ from typing import Any
 from pixel_synth.llms.engine import Brief, Call
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Message, Reasoning, TurnTag
-from pixel_synth.tasks.context import Ask, Context, answer, spelled
+from pixel_synth.tasks.context import Ask, Context, answer, quoted, spelled
 
 PROMPTS = ("reasoning",)
 TEMPERATURE, MAX_TOKENS = 0.3, 3000
@@ -26,8 +26,8 @@ def schema(turns: int = 24) -> dict[str, Any]:
 
 
 def transcript(messages: tuple[Message, ...]) -> str:
-    """Return the session as numbered lines."""
-    return "\n".join(f"[{i}] {'client' if m.role == 'user' else 'therapist'}: {m.content}" for i, m in enumerate(messages))
+    """Return the session as numbered lines, one a turn, whatever stands in it."""
+    return "\n".join(f"[{i}] {'client' if m.role == 'user' else 'therapist'}: {quoted(m.content)}" for i, m in enumerate(messages))
 
 
 def call(context: Context, messages: tuple[Message, ...], tags: tuple[TurnTag, ...]) -> Call:
