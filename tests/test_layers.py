@@ -28,7 +28,7 @@ ORDER = (
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 ONLY_IN = {
-    "distilabel": {"runs/steps.py", "runs/cluster.py", "llms/model.py", "tasks/steps.py"},
+    "distilabel": {"runs/steps.py", "runs/cluster.py", "llms/model.py", "tasks/steps.py", "judges/steps.py"},
     "matplotlib": {"publish/figures.py"},
     "pyarrow": {"publish/arrow.py"},
     "torch": {"llms/local.py", "llms/local_generate.py"},
