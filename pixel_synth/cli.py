@@ -59,6 +59,16 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--rejected", action="store_true", help="from the rejected ones, with reasons")
     show.add_argument("--json", action="store_true", help="the whole record as JSON")
 
+    explain = add("explain", explain_record, "tell everything about one record: plan, knowledge, prompts, calls, scores, verdict")
+    explain.add_argument("id", metavar="ID", help="a conversation's or a blueprint's id, or its beginning (at least 4 characters)")
+    explain.add_argument("--run", type=Path, dest="path", metavar="RUN", help="default: the newest run below ./runs that has the id")
+    explain.add_argument("--calls", action="store_true", help="with the messages and the raw answer of every call")
+    explain.add_argument("--json", action="store_true", help="everything as JSON, messages and answers included")
+
+    replay = add("replay", replay_run, "rebuild a run's dataset from its plan and ledger, without any engine, and compare it byte for byte")
+    replay.add_argument("path", type=Path, metavar="RUN")
+    replay.add_argument("--out", type=Path, metavar="DIR", help="keep the rebuilt run in this folder; default: it is removed")
+
     report = add("report", report_run, "print a run's report")
     report.add_argument("path", type=Path, metavar="RUN")
     report.add_argument("--format", choices=("md", "html", "txt", "csv", "json"), default="txt")
@@ -214,6 +224,44 @@ def show_run(args: argparse.Namespace) -> int:
         for reason in c.verdict.reasons if c.verdict else ():
             print(f"   rejected: {reason}")
     return 0
+
+
+def explain_record(args: argparse.Namespace) -> int:
+    """Print everything about one record."""
+    from pixel_synth.runs.explain import explain
+    from pixel_synth.runs.explained import text
+
+    account = explain(args.id, args.path, full=args.calls or args.json)
+    print(account.json() if args.json else text(account, full=args.calls))
+    return 0
+
+
+def replay_run(args: argparse.Namespace) -> int:
+    """Rebuild a run's dataset and compare it."""
+    import tempfile
+
+    from pixel_synth.runs import replay
+    from pixel_synth.runs.directory import Run
+    from pixel_synth.runs.screen import progress
+
+    run = Run.open(args.path)
+    with tempfile.TemporaryDirectory(prefix="pixel-replay-") as folder:
+        slots = replay.slots_of(run)
+        with progress(len(slots), "slots") as show:
+            found = replay.replay(run, args.out or Path(folder), show, slots)
+    if not found.differing:
+        print(f"identical: {found.files} files")
+        return 0
+    for name in found.differing:
+        print(f"{run.path / name}: the replay gives other bytes", file=sys.stderr)
+    if found.missing:
+        print(f"calls that the ledger does not have: in {replay.named(found.missing)}", file=sys.stderr)
+    if found.changed:
+        print(f"outcomes that differ: {replay.named(found.changed)}", file=sys.stderr)
+    if replay.gone_on(run):
+        print(f"note: {run.path} was gone on with after its dataset was written; finish it first: --resume {run.path}", file=sys.stderr)
+    print(f"different: {len(found.differing)} of {found.files} files")
+    return 1
 
 
 def report_run(args: argparse.Namespace) -> int:
