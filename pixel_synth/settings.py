@@ -63,9 +63,7 @@ class Settings(BaseSettings):
     structured: Way | Literal["auto"] = Field(default="auto", description="request field of the schema constraint; auto = proven by canary")
     dialect: Dialect | Literal["auto"] = Field(default="auto", description="how string bounds are spelled; auto = proven by canary")
     tries: int = Field(default=5, ge=1, le=50, description="times a request is sent before its call counts as failed")
-    timeout_s: float = Field(
-        default=1800.0, gt=0, description="longest deadline of a request; below it follows the answers"
-    )
+    timeout_s: float = Field(default=1800.0, gt=0, description="longest deadline of a request; below it follows the answers")
     patience_s: float = Field(default=120.0, ge=0, description="how long all servers may be down before the run stops")
     budget_tokens: int = Field(default=0, ge=0, description="tokens (in and out) after which nothing new is asked; 0 = no limit")
     budget_hours: float = Field(default=0.0, ge=0, description="hours after which nothing new is asked; 0 = no limit")

@@ -107,7 +107,13 @@ def test_schema_prints_a_closed_json_schema(cli: Cli, record: str) -> None:
 
 
 def test_prompts_lists_every_prompt(cli: Cli) -> None:
-    assert [line.split()[0] for line in cli("prompts").out.splitlines()] == ["client", "judges/session", "reasoning", "scenario", "therapist"]
+    assert [line.split()[0] for line in cli("prompts").out.splitlines()] == [
+        "client",
+        "judges/session",
+        "reasoning",
+        "scenario",
+        "therapist",
+    ]
 
 
 def test_show_prints_a_conversation_by_the_beginning_of_its_id(cli: Cli, finished_run: Path) -> None:
