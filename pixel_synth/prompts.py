@@ -12,16 +12,17 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta
-from jinja2.sandbox import SandboxedEnvironment
 
 from pixel_synth.errors import PromptError
 from pixel_synth.records import PromptRef
 
-_ENV = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
 _SECTION = re.compile(r"^## (system|user)[ \t]*$", re.MULTILINE)
 
 
@@ -43,10 +44,20 @@ class Prompt(NamedTuple):
             raise PromptError(f"prompt {self.ref.name}: missing {', '.join(sorted(missing))}")
         if unknown := values.keys() - self.variables:
             raise PromptError(f"prompt {self.ref.name}: unknown {', '.join(sorted(unknown))}")
+        from jinja2 import UndefinedError
+
         try:
             return [{"role": role, "content": template.render(values).strip()} for role, template in self.sections]
         except UndefinedError as error:
             raise PromptError(f"prompt {self.ref.name}: {error}") from error
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 
 
 def prompts_dir() -> Path:
@@ -87,9 +98,11 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
     if len(pieces) < 3 or pieces[0].strip():
         raise PromptError(f"{path}: the body must consist of '## system' and '## user' sections")
     variables = frozenset(front["variables"])
+    from jinja2 import TemplateSyntaxError, meta
+
     try:
-        used = meta.find_undeclared_variables(_ENV.parse(body))
-        sections = tuple((role, _ENV.from_string(text.strip())) for role, text in zip(pieces[1::2], pieces[2::2], strict=True))
+        used = meta.find_undeclared_variables(_environment().parse(body))
+        sections = tuple((role, _environment().from_string(text.strip())) for role, text in zip(pieces[1::2], pieces[2::2], strict=True))
     except TemplateSyntaxError as error:
         raise PromptError(f"{path}: {error.message} (line {error.lineno} of the body)") from error
     if used != variables:

@@ -164,10 +164,6 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             self._db.execute("DETACH other")
 
-    def checkpoint(self) -> None:
-        """Bring everything into the one file, so that it can be read ``alone``."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def close(self) -> None:
         """Close the file."""
         self._db.close()

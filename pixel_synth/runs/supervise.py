@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixel_synth.errors import PixelError, RunError
+from pixel_synth.llms.branch import gather
 from pixel_synth.llms.connect import connect_all, server_of
-from pixel_synth.llms.ledger import Ledger
 from pixel_synth.runs.directory import Run, write_atomic
 from pixel_synth.runs.watch import FAILURE, die_with, end_group, every, keep_children
 
@@ -57,7 +57,7 @@ def generate(build: Build, run: Run, workers: int, progress: Progress, starting:
         left_over.unlink(missing_ok=True)
     tail = Tail(run)
     progress(*tail.read())
-    Ledger(run.path / "ledger.sqlite").close()  # made once, before several workers open it
+    gather(run.path)  # the ledger is made once, before several workers open it; workers on a cluster may have left branches of it
     arguments = (build, run.path, run.holder, workers)
     child = multiprocessing.get_context("spawn").Process(target=_pipeline, args=arguments, name="pipeline")
     child.start()
@@ -77,6 +77,7 @@ def generate(build: Build, run: Run, workers: int, progress: Progress, starting:
         raise RunError(
             f"the pipeline was stopped: {reason}", hint=f"see {run.path / 'pipeline.log'}; what was finished is kept: --resume {run.path}"
         )
+    gather(run.path)  # brings what is in the write-ahead log into the one file, too
     wanted, done = run.settings.accept, len(run.positions())
     if done != wanted and not run.stopped:
         raise RunError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 POLL_S = 0.5
 FAILURE = ".failure"
+ORDERLY = (0, -signal.SIGTERM, None)  # how children end when distilabel is done with them; None = not known
 
 
 def end_group(run_path: Path, reason: str, *, alone: bool = False) -> NoReturn:
@@ -63,13 +65,15 @@ def die_with(run_path: Path, holder: str, *, alone: bool = False) -> None:
 
 
 def keep_children(run_path: Path, done: Callable[[], bool]) -> None:
-    """Watch this process's children: end the group when one vanishes before ``done()``."""
-    seen: set[int] = set()
+    """Watch this process's children: end the group when one vanishes before ``done()``, or is killed at any time."""
+    seen: dict[int, multiprocessing.process.BaseProcess] = {}
 
     def poll() -> None:
-        alive = {p.pid for p in multiprocessing.active_children() if p.pid}
-        if seen - alive and not done():
-            end_group(run_path, f"process {min(seen - alive)} of the pipeline died")
+        alive = {p.pid: p for p in multiprocessing.active_children() if p.pid}
+        for pid in seen.keys() - alive.keys():
+            gone = seen.pop(pid)
+            if gone.exitcode not in ORDERLY or not done():
+                end_group(run_path, f"process {pid} of the pipeline died")
         seen.update(alive)
 
     every(POLL_S, "keep-children", poll)
