@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meter (worker TEXT, what TEXT, amount REAL NOT NULL, PRIMARY KEY (worker, what)) WITHOUT ROWID;
 """
+BUSY_TRIES = 200  # 10 s
 _CALL = "text, finish, tokens_in, tokens_out, cached"
 
 
@@ -70,9 +72,20 @@ class Ledger:
         if not read_only:
             if alone:
                 self._db.execute("PRAGMA locking_mode=EXCLUSIVE")  # before WAL: its index is then kept in this process
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
+
+    def _write_ahead(self) -> None:
+        """Set the journal mode; SQLite does not wait for another process that is just doing the same."""
+        for left in range(BUSY_TRIES, -1, -1):
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError:
+                if not left:
+                    raise
+                time.sleep(0.05)
 
     def get(self, key: str) -> Completion | None:
         """Return the stored answer of a key, or ``None``.
