@@ -125,14 +125,19 @@ def by_turn(acts: tuple[Act, ...]) -> list[tuple[Turn, list[Act]]]:
 def repeats(turns: tuple[Turn, ...], minimum: int = 3) -> list[tuple[Turn, Span]]:
     """Return every sentence that nearly repeats an earlier one of the same speaker (stem Jaccard of 0.75 or more)."""
     seen: list[tuple[frozenset[str], str]] = []
+    having: dict[str, list[int]] = {}  # word → earlier sentences with it
     found = []
     for turn in turns:
         for sentence in turn.sentences:
             own = frozenset(re.findall(r"[a-z']+", sentence.text))
             if len(own) < minimum:
                 continue
-            low, high = 0.75 * len(own), len(own) / 0.75  # sets of other sizes cannot be that alike
-            if any(text == sentence.text or (low <= len(other) <= high and jaccard(own, other) >= 0.75) for other, text in seen):
+            # What is that alike shares three quarters of the words, so at least one of any quarter of them and one more.
+            some = sorted(own, key=len, reverse=True)[: len(own) // 4 + 1]
+            alike = (seen[i] for i in {i for word in some for i in having.get(word, ())})
+            if any(text == sentence.text or jaccard(own, other) >= 0.75 for other, text in alike):
                 found.append((turn, sentence))
+            for word in own:
+                having.setdefault(word, []).append(len(seen))
             seen.append((own, sentence.text))
     return found
