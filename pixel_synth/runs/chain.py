@@ -6,8 +6,11 @@ reported; nothing is dropped.  The chain needs no framework; `runs.steps` runs m
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal
 
 from pixel_synth import __version__
@@ -18,13 +21,14 @@ from pixel_synth.knowledge import Knowledge
 from pixel_synth.llms.ask import Stopped
 from pixel_synth.plan import Plan
 from pixel_synth.prompts import load_prompt
-from pixel_synth.records import Attempt, Blueprint, Conversation, Labels, Outcome, Provenance, Verdict, stable_id
+from pixel_synth.records import Attempt, Blueprint, Conversation, Labels, Outcome, Provenance, Score, Verdict, stable_id
 from pixel_synth.scorers import level, overall, score_all
 from pixel_synth.settings import Settings
 from pixel_synth.tasks import dialogue, reasoning, scenario
 from pixel_synth.tasks.context import AnswerError, Ask, Context
 
 LICENSE = "Apache-2.0"
+SCORING = ThreadPoolExecutor(1, "scoring")  # one thread: more would only take turns with each other
 
 
 async def write(
@@ -32,7 +36,7 @@ async def write(
 ) -> tuple[Conversation, Verdict]:
     """Put one blueprint into words and score it; return it with its verdict, whichever way it falls.
 
-    ``spent`` takes in the seconds that scoring took.
+    ``spent`` takes in the processor seconds that scoring took.
 
     Raises:
         EngineError: When an answer could not be had or does not fit.
@@ -60,14 +64,21 @@ async def write(
         ),
     )  # fmt: skip
     judged = tuple([await judge_session(name, draft, ask, context.repairs) for name in settings.judges])
-    began = time.perf_counter()
+    scoring = partial(_score, draft, knowledge, settings, judged, {} if spent is None else spent)
+    # The requests of the other conversations must not wait meanwhile; the composer has none.
+    return scoring() if settings.engine == "composer" else await asyncio.get_running_loop().run_in_executor(SCORING, scoring)
+
+
+def _score(
+    draft: Conversation, knowledge: Knowledge, settings: Settings, judged: tuple[Score, ...], spent: dict[str, float]
+) -> tuple[Conversation, Verdict]:
+    began = time.thread_time()
     scores = score_all(draft, knowledge)
     scores += (overall(scores, settings.weights or None, persona=True), *judged)
     complexity = next((s.value for s in scores if s.metric == "complexity"), None)
     labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
     verdict = judge(draft, scores, settings.thresholds)
-    if spent is not None:
-        spent["score_s"] = spent.get("score_s", 0.0) + time.perf_counter() - began
+    spent["score_s"] = spent.get("score_s", 0.0) + time.thread_time() - began
     return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
 
 
