@@ -86,10 +86,10 @@ class Pool:
 
     async def _once(self, endpoint: Endpoint, body: dict[str, Any], priority: int) -> Completion:
         await endpoint.window.enter(priority)
-        began, answered = time.monotonic(), False
+        began, answered, work = time.monotonic(), False, 1.0
         try:
             completion = await client.chat(self.session, endpoint.url, body, endpoint.deadline_s)
-            answered = True
+            answered, work = True, completion.tokens_out or 1.0
             endpoint.answered(time.monotonic() - began)
             return completion
         except EngineError as error:
@@ -99,7 +99,7 @@ class Pool:
                 endpoint.timed_out()
             raise
         finally:
-            endpoint.window.leave(answered=answered)
+            endpoint.window.leave(answered=answered, work=work)
 
     async def _endpoint(self, home: str) -> Endpoint:
         """Return the server of a home; wait while all are down.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pixel_synth.llms.engine import Call, Completion
+from pixel_synth.llms.engine import Brief, Call, Completion
 from pixel_synth.llms.pool import Pool
 from pixel_synth.llms.tries import Limits
 from pixel_synth.llms.wire import Wire, request_fields
+
+ENDING, LAST = 2, 10**9
 
 
 class Servers:
@@ -29,6 +31,7 @@ class Servers:
         self._urls, self._wire, self._limits, self._key = urls, wire, limits or Limits(), api_key
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.left: int | None = None  # conversations that are not finished, once somebody has counted them
 
     @property
     def pool(self) -> Pool:
@@ -49,8 +52,19 @@ class Servers:
             EngineError: When it failed for good.
             EngineDown: When no server is left.
         """
-        home, priority = (call.brief.blueprint.id, call.brief.blueprint.slot) if call.brief else ("", 0)
+        home, priority = (call.brief.blueprint.id, self._priority(call.brief)) if call.brief else ("", 0)
         return await self.pool.send(self.body(call), home, priority)
+
+    def _priority(self, brief: Brief) -> int:
+        """Return who goes first: who began earlier; towards the end of a run, who has most calls left.
+
+        One after the other keeps prefixes warm, but would end with a few conversations that all have half of their turns to go and
+        a server that is half empty.  So the last `ENDING` times as many as the servers take are brought to their ends together.
+        """
+        places = sum(e.window.limit for e in self.pool.endpoints)
+        if self.left is None or self.left > ENDING * places:
+            return brief.blueprint.slot
+        return LAST - (brief.blueprint.turns - len(brief.history))
 
     async def close(self) -> None:
         """Close the connections of the running loop."""

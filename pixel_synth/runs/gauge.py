@@ -2,7 +2,7 @@
 
 A line holds wall-clock time, worker, calls in flight and waiting, the windows' limits, servers up, and per server the counters of its
 ``/metrics`` page (vLLM's names) where it has one: running and waiting requests, prompt and generated tokens, prefix-cache
-queries and hits in tokens.  `publish.performance` reads them.
+queries and hits in tokens.  `publish.performance` reads them, and each server's window is told how many requests wait inside it.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ async def _line(pools: list[Pool], chains: int) -> dict[str, Any]:
     up = [(pool, e) for pool, e in endpoints if e.up]
     pages = await asyncio.gather(*(client.get(pool.session, f"{client.root(e.url)}/metrics", 2.0) for pool, e in up))
     servers = {e.url: counters(text) for (_, e), (status, text) in zip(up, pages, strict=True) if status == 200}
+    for _, e in up:
+        e.window.told(servers.get(e.url, {}).get("running", 0.0), servers.get(e.url, {}).get("waiting", 0.0))
     return {
         "at": round(time.time(), 2),
         "worker": os.getpid(),

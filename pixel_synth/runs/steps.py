@@ -110,16 +110,19 @@ class Converse(Step):  # type: ignore[misc]
         settings, links = self._run.settings, self._run.links
         chains = settings.window or (WINDOW if links.generator.urls else CHAINS)
         window = asyncio.Semaphore(chains * max(1, len(links.generator.urls)))
-        running = 0
+        running, left = 0, len(slots)
+        servers = [engine for engine in self._asker.engines if isinstance(engine, Servers)]
 
         async def one(slot: int) -> dict[str, Any]:
-            nonlocal running
+            nonlocal running, left
             async with window:
                 running += 1
                 try:
                     return await self._one(slot, settings)
                 finally:
-                    running -= 1
+                    running, left = running - 1, left - 1
+                    for engine in servers:
+                        engine.left = left
 
         over = asyncio.Event()
         gauge = asyncio.create_task(sample(self._asker, lambda: running, self._metrics, over)) if links.generator.urls else None
@@ -134,9 +137,8 @@ class Converse(Step):  # type: ignore[misc]
             over.set()
             if gauge:
                 await gauge
-            for engine in self._asker.engines:
-                if isinstance(engine, Servers):  # its connections belong to this event loop
-                    await engine.close()
+            for engine in servers:  # its connections belong to this event loop
+                await engine.close()
         return [task.result() for task in tasks]
 
     async def _one(self, slot: int, settings: Settings) -> dict[str, Any]:
