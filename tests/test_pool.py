@@ -311,6 +311,28 @@ def test_a_server_that_loses_one_call_after_the_other_stops_the_run(hasty: None)
     assert "--resume" in downs[0].hint
 
 
+def test_a_server_that_answers_nothing_rests_where_another_one_works_and_comes_back(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "REST_S", 0.2)
+
+    async def work() -> None:
+        async with serving(Script((500, ERROR))) as ill, serving(Script((200, good()))) as well, pooled(ill, well) as one:
+            ill_one, well_one = one.endpoints
+            well_one.window.limit = 1.0  # new conversations go to the other one first
+            errors = await asyncio.gather(*(one.send(body(), f"first {n}", n) for n in range(LOST)), return_exceptions=True)
+            assert [e for e in errors if isinstance(e, EngineError)]
+            assert not [e for e in errors if isinstance(e, EngineDown)]
+            for n in range(LOST):
+                if ill_one.up:
+                    await asyncio.gather(one.send(body(), f"more {n}", n), return_exceptions=True)
+            assert not ill_one.up
+            moved = await one.send(body(), "first 0", 0)
+            assert moved.text == "yes"
+            await asyncio.sleep(0.6)
+            assert ill_one.up
+
+    run(work())
+
+
 # ---------------------------------------------------------------------------------- servers down and up
 
 

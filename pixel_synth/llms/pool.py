@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pixel_synth.errors import EngineDown, EngineError
 from pixel_synth.llms import client
 from pixel_synth.llms.engine import Completion
-from pixel_synth.llms.tries import FIRST_PAUSE_S, LONGEST_PAUSE_S, Endpoint, Limits, Tries, pause
+from pixel_synth.llms.tries import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOST, REST_S, Endpoint, Limits, Tries, down, pause
 
 if TYPE_CHECKING:
     import aiohttp
@@ -79,7 +79,8 @@ class Pool:
                     tries.died(error)
                     continue
                 if tries.used_up(endpoint, error):
-                    endpoint.gave_up(error)
+                    if endpoint.gave_up():
+                        self._rest(endpoint, error)
                     raise
                 self.counts[f"retry_{error.kind}"] += 1
                 await asyncio.sleep(pause(tries.failed, error))
@@ -142,7 +143,19 @@ class Pool:
             self._watches[endpoint.url] = asyncio.create_task(self._watch(endpoint))
         return True
 
-    async def _watch(self, endpoint: Endpoint) -> None:
+    def _rest(self, endpoint: Endpoint, error: EngineError) -> None:
+        """Leave a server out for a while that is there and answers nothing.
+
+        Raises:
+            EngineDown: When there is no other one.
+        """
+        if not [e for e in self.endpoints if e.up and e is not endpoint]:
+            raise down(f"{LOST} calls in a row had no answer", error) from error
+        endpoint.turn(up=False)
+        self._watches[endpoint.url] = asyncio.create_task(self._watch(endpoint, REST_S))
+
+    async def _watch(self, endpoint: Endpoint, rest_s: float = 0.0) -> None:
+        await asyncio.sleep(rest_s)
         wait_s = FIRST_PAUSE_S
         while not await alive(self.session, endpoint.url):
             await asyncio.sleep(wait_s)

@@ -3,8 +3,8 @@
 * Retries with exponential backoff and equal jitter (Brooker 2015, "Exponential Backoff And Jitter"), or as long as the server asks
   to wait.  A call fails only by itself: it is given up after `Limits.tries` tries if its server has answered another one meanwhile,
   else when the server has answered nothing for ``patience_s``.  Waiting for a server that is down, or that asks to wait, is no try.
-* `EngineDown` when a server leaves `LOST` calls in a row without an answer, or when servers go down `DEATHS` times under one call,
-  which may then be what ends them.
+* A server that leaves `LOST` calls in a row without an answer rests for `REST_S` where there is another one, else it is `EngineDown`;
+  so it is when servers go down `DEATHS` times under one call, which may then be what ends them.
 * The deadline of a request follows what the server takes: six times the slowest of its recent answers, between `LEAST_S` and
   ``Limits.timeout_s``; until twenty answers are known it is ``timeout_s``, and every timeout doubles it.
 """
@@ -22,7 +22,7 @@ from pixel_synth.llms.window import Window
 
 LEAST_S, SLACK, KNOWN = 60.0, 6.0, 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
-LOST, DEATHS = 8, 8
+LOST, DEATHS, REST_S = 8, 8, 60.0
 
 
 class Limits(NamedTuple):
@@ -77,20 +77,15 @@ class Endpoint:
         self._stretch *= 2
         self.window.overloaded()
 
-    def gave_up(self, error: EngineError) -> None:
-        """Count a call that is given up.
-
-        Raises:
-            EngineDown: When too many in a row were.
-        """
+    def gave_up(self) -> bool:
+        """Count a call that is given up, and return whether too many in a row were."""
         self._lost += 1
-        if self._lost >= LOST:
-            raise _down(f"{self._lost} calls in a row had no answer", error) from error
+        return self._lost >= LOST
 
     def turn(self, up: bool) -> None:
         """Mark as up or down."""
         if self.up != up:
-            self.up, self.since = up, time.monotonic()
+            self.up, self.since, self._lost = up, time.monotonic(), 0
 
 
 class Tries:
@@ -120,7 +115,7 @@ class Tries:
         """
         self._deaths += 1
         if self._deaths >= DEATHS:
-            raise _down(f"servers went down {DEATHS} times while they answered one call", error) from error
+            raise down(f"servers went down {DEATHS} times while they answered one call", error) from error
 
 
 def pause(tried: int, error: EngineError) -> float:
@@ -130,6 +125,7 @@ def pause(tried: int, error: EngineError) -> float:
     return max(least, random.uniform(most / 2, most))
 
 
-def _down(what: str, error: EngineError) -> EngineDown:
+def down(what: str, error: EngineError) -> EngineDown:
+    """Return the error that ends a run because of its servers."""
     hint = "mend the server, or leave its --base-url out, then --resume; what was finished is kept"
     return EngineDown(f"{what}; the last: {error.message}", hint=hint, kind=error.kind)
