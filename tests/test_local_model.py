@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ from pixel_synth.records import Reasoning, Scenario
 from pixel_synth.tasks import reasoning, scenario
 from pixel_synth.tasks.dialogue import ClientTurn, TherapistTurn, schema
 
-pytestmark = pytest.mark.heavy
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.skipif(not os.environ.get("REAL_MODELS") and not (find_spec("torch") and find_spec("outlines")), reason="needs the extra"),
+]
 
 CONTEXT = 4096
 MOVES = [("ask.scale", "map.day"), ("name.part",), ("",), ("plan.step", "hold.pause", "check.mood")]
