@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     def _engine_has_what_it_needs(self) -> Settings:
         if self.engine == "composer" and (self.model or self.base_url):
             raise ValueError("model and base_url belong to engines that run a model; the composer runs none")
+        if self.engine == "composer" and self.judges and not self.judge_base_url:
+            raise ValueError("judges need a model: judge_base_url, or an engine that runs one")
         if self.engine == "server" and not self.base_url:
             raise ValueError("engine server needs base_url, the address of an OpenAI-compatible server")
         if self.engine in ("vllm", "transformers") and not self.model:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pixel_synth.errors import EngineDown
 from pixel_synth.llms import canary, client, tries
-from pixel_synth.llms.connect import Link, Links, connect, connect_all, make_asker
+from pixel_synth.llms.connect import Link, Links, api_key, connect, connect_all, make_asker
 from pixel_synth.llms.mock import Mock
 from pixel_synth.llms.mock.answers import Writer
 from pixel_synth.llms.mock.wish import read_wish
@@ -117,8 +117,11 @@ def test_keys_come_from_the_environment_and_a_judge_may_have_one_of_its_own(monk
     both = Links(generator=link, judge=link)
     monkeypatch.setenv("PIXEL_API_KEY", "one")
     assert len(make_asker(both, server("http://h/v1")).engines) == 1
+    elsewhere = exact_settings({**server("http://h/v1").model_dump(), "judge_base_url": ("http://other/v1",)})
+    assert (api_key("generator", elsewhere), api_key("judge", elsewhere)) == ("one", ""), "a key goes to no other servers than its own"
     monkeypatch.setenv("PIXEL_JUDGE_API_KEY", "two")
-    assert len(make_asker(both, server("http://h/v1")).engines) == 2
+    assert (api_key("generator", elsewhere), api_key("judge", elsewhere)) == ("one", "two")
+    assert len(make_asker(both, elsewhere).engines) == 2
     assert "one" not in both.model_dump_json()
 
 

@@ -15,6 +15,7 @@ from pixel_synth.tasks.context import Ask, answer, bullets, spelled
 from pixel_synth.tasks.reasoning import transcript
 
 TEMPERATURE, MAX_TOKENS = 0.0, 1200
+LEAST_QUOTE = 8  # characters
 
 
 class Finding(Record):
@@ -63,8 +64,10 @@ async def judge_session(name: str, conversation: Conversation, ask: Ask, repairs
     def quotes_the_session(verdict: Record) -> None:
         for id, finding in verdict:
             quote = " ".join(finding.quote.split())
-            if (finding.verdict != "unclear" and not quote) or quote not in said:
+            if quote not in said:
                 raise ValueError(f"{id}: the quote {quote[:60]!r} does not stand in the session")
+            if finding.verdict != "unclear" and len(quote) < LEAST_QUOTE:
+                raise ValueError(f"{id}: the quote {quote!r} is too short to rest an answer on")
 
     metric = f"judge.{name}"
     try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pixel_synth.errors import EngineDown, EngineError, PixelError
 from pixel_synth.llms.engine import Call, Completion, Engine
 from pixel_synth.llms.ledger import Ledger
+from pixel_synth.llms.server import Servers
 
 LOOK_S = 1.0  # how old the total of all processes may be
 
@@ -110,8 +111,16 @@ class Asker:
         if self._ledger:
             self._ledger.put(key, call, completion, time.perf_counter() - began)
         if self._budget:
+            if self._budget.tokens and completion.tokens_in is None:
+                raise EngineDown("the engine counts no tokens, so a budget of tokens cannot be kept", hint="leave --budget-tokens out")
             self._budget.add((completion.tokens_in or 0) + (completion.tokens_out or 0))
         return completion
+
+    async def release(self) -> None:
+        """Close the connections of this event loop; a model in this process stays loaded."""
+        for engine in self.engines:
+            if isinstance(engine, Servers):
+                await engine.close()
 
     @property
     def engines(self) -> list[Engine]:

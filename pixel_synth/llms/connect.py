@@ -90,7 +90,7 @@ async def connect(settings: Settings, role: Role = "generator", urls: tuple[str,
     from pixel_synth.llms import canary, client
 
     cleaned = tuple(dict.fromkeys(client.clean_url(url) for url in addresses))
-    session = client.new_session(api_key(role))
+    session = client.new_session(api_key(role, settings))
     try:
         found = [await canary.look(session, url) for url in cleaned]
         name = canary.choose_model(found, "" if judge and settings.judge_base_url and not settings.judge_model else model)
@@ -139,7 +139,7 @@ async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:
 def make_asker(links: Links, settings: Settings, ledger: Ledger | None = None, budget: Budget | None = None) -> Asker:
     """Build the engines of a run and what asks them; who judges by the same link shares the engine, its window and its memory."""
     generator = Voice(make_engine(links.generator, settings), links.generator.model, settings.extra_body)
-    if links.judge is None or (links.judge == links.generator and api_key("judge") == api_key("generator")):
+    if links.judge is None or (links.judge == links.generator and api_key("judge", settings) == api_key("generator", settings)):
         return Asker(generator, None, ledger, budget)
     return Asker(generator, Voice(make_engine(links.judge, settings, "judge"), links.judge.model, settings.extra_body), ledger, budget)
 
@@ -165,7 +165,7 @@ def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Eng
         from pixel_synth.llms.wire import Wire
 
         limits = Limits(settings.window or WINDOW, settings.tries, settings.timeout_s, settings.patience_s)
-        return Servers(link.urls, link.model, Wire(link.way, link.dialect, link.proven), limits, api_key(role))
+        return Servers(link.urls, link.model, Wire(link.way, link.dialect, link.proven), limits, api_key(role, settings))
     raise UsageError(f"engine {link.engine!r} has no address", hint="available: composer, transformers, vllm, server")
 
 
@@ -195,7 +195,8 @@ def server_of(settings: Settings, log: Path, report: Callable[[str, float], None
         yield server
 
 
-def api_key(role: Role) -> str:
-    """Return the key for a role's servers, from the environment only."""
-    own = os.environ.get("PIXEL_JUDGE_API_KEY", "") if role == "judge" else ""
-    return own or os.environ.get("PIXEL_API_KEY", "")
+def api_key(role: Role, settings: Settings) -> str:
+    """Return the key for a role's servers, from the environment only; the generator's key goes to no other servers than its own."""
+    if role == "judge" and settings.judge_base_url:
+        return os.environ.get("PIXEL_JUDGE_API_KEY", "")
+    return os.environ.get("PIXEL_API_KEY", "")

@@ -69,6 +69,11 @@ class PixelLLM(AsyncLLM):  # type: ignore[misc]
             raise EngineError("the engine is not loaded", hint="call load() first")
         return await self._asker(call)
 
+    async def release(self) -> None:
+        """Close the connections of this event loop."""
+        if self._asker is not None:
+            await self._asker.release()
+
     async def agenerate(self, input: Any, num_generations: int = 1, brief: Brief | None = None, **sampling: Any) -> dict[str, Any]:
         """Answer plain chat messages in distilabel's form; ``max_new_tokens`` is taken for ``max_tokens``.
 

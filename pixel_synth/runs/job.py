@@ -64,6 +64,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
     where.add_argument(
         "--window", type=int, metavar="W", help="conversations in flight per process and server (default 64; for servers 512)"
     )
+    where.add_argument(
+        "--timeout-s", type=float, metavar="S", help="longest deadline of a request (default 1800); below it follows the answers"
+    )
+    where.add_argument("--tries", type=int, metavar="K", help="times a request is sent before its call counts as failed (default 5)")
+    where.add_argument("--patience-s", type=float, metavar="S", help="how long all servers may be down before the run stops (default 120)")
     where.add_argument("--max-attempts", type=int, metavar="K", help="plans tried per slot before it is a shortfall (default 20)")
     where.add_argument("--ray", metavar="ADDRESS", help="run the pipeline on this Ray cluster; local = start one here")
     look = p.add_argument_group("look before you run")
@@ -108,7 +113,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     lists = {"topic": "topics", "modality": "modalities", "population": "populations", "risk": "risks", "base_url": "base_url",
              "judge": "judges", "judge_base_url": "judge_base_url", "vllm_arg": "vllm_args"}  # fmt: skip
     plain = ("accept seed engine model out workers window max_attempts budget_tokens budget_hours tensor_parallel data_parallel dtype "
-             "quantization max_model_len vllm_command judge_model ray").split()  # fmt: skip
+             "quantization max_model_len vllm_command judge_model ray timeout_s tries patience_s").split()  # fmt: skip
     given = {name: getattr(args, name) for name in plain}
     return given | {setting: tuple(v) if (v := getattr(args, flag)) else None for flag, setting in lists.items()}
 

@@ -137,8 +137,7 @@ class Converse(Step):  # type: ignore[misc]
             over.set()
             if gauge:
                 await gauge
-            for engine in servers:  # its connections belong to this event loop
-                await engine.close()
+            await self._asker.release()
         return [task.result() for task in tasks]
 
     async def _one(self, slot: int, settings: Settings) -> dict[str, Any]:

@@ -79,7 +79,10 @@ class WritingTask(Task):  # type: ignore[misc]
                 except (PixelError, ValueError) as error:  # ValueError: a row that is no blueprint
                     return {**row, **dict.fromkeys(self.outputs), "error": str(error)}
 
-        return list(await asyncio.gather(*(one(row) for row in rows)))
+        try:
+            return list(await asyncio.gather(*(one(row) for row in rows)))
+        finally:
+            await self.llm.release()
 
 
 class Scenario(WritingTask):
