@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from pixel_synth.errors import EngineDown, EngineError, PixelError
 from pixel_synth.llms.engine import Call, Completion, Engine
 from pixel_synth.llms.ledger import Ledger
-from pixel_synth.llms.server import Servers
 
 LOOK_S = 1.0  # how old the total of all processes may be
 
@@ -118,6 +117,8 @@ class Asker:
 
     async def release(self) -> None:
         """Close the connections of this event loop; a model in this process stays loaded."""
+        from pixel_synth.llms.server import Servers
+
         for engine in self.engines:
             if isinstance(engine, Servers):
                 await engine.close()
