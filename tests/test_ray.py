@@ -80,10 +80,10 @@ class Nodes:
     def __init__(self) -> None:
         self.mark = secrets.token_hex(8)
         self.folder = tempfile.mkdtemp(prefix="ps-ray-", dir="/tmp")  # a short path: it holds sockets
+        (Path(self.folder) / "ray").mkdir()  # Ray notes the address of its last cluster there, and does not make the folder
         command = [sys.executable, "-c", CLUSTER, self.folder]
-        self.popen = subprocess.Popen(
-            command, env=environment(self.mark), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        env = {**environment(self.mark), "RAY_TMPDIR": self.folder}
+        self.popen = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.address = self.popen.stdout.readline().strip()  # type: ignore[union-attr]
 
     def actors(self) -> dict[int, int]:
