@@ -42,6 +42,10 @@ SLOTS: dict[str, str] = {
     "cope": 'gerund phrase: "scrolling until my eyes hurt"',
     "strength": 'noun phrase: "the way I still show up for the dog"',
     "body": 'noun phrase of a bodily feeling: "a weight on my chest"',
+    "ward": 'whom a parent or relative comes about: "my son" / "your son"; only in packs with client: parent or family',
+    "wthey": 'subject pronoun of {ward}: "he" or "she"',
+    "wthem": "object pronoun of {ward}",
+    "wtheir": "possessive of {ward}",
 }
 
 

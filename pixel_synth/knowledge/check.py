@@ -15,8 +15,22 @@ from pydantic import BaseModel
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import SLOTS, find_cue, slots, variants
 from pixel_synth.knowledge.load import Knowledge, Pack, line_of
-from pixel_synth.knowledge.models import CrisisProtocol, Disorder, LifeEvent, Modality, Occupation, Person, Population
-from pixel_synth.knowledge.pieces import Beat, Entry, Reply
+from pixel_synth.knowledge.models import (
+    CrisisProtocol,
+    Disorder,
+    EdgeCase,
+    Experience,
+    Facet,
+    Instrument,
+    LifeEvent,
+    Modality,
+    Occupation,
+    Organization,
+    Person,
+    Population,
+    Syndrome,
+)
+from pixel_synth.knowledge.pieces import Beat, Entry, Feature, Reply
 
 
 class Finding(NamedTuple):
@@ -34,7 +48,7 @@ class Finding(NamedTuple):
 
 Key = tuple[str | int, ...]
 TALK = {"say", "hear", "ask", "asides", "openers", "says", "think", "think_you", "pro", "con", "fairer", "np", "place",
-        "avoids", "wants", "steps", "copes", "strengths", "bodies"}  # fmt: skip
+        "avoids", "wants", "steps", "copes", "strengths", "bodies", "repairs", "intro"}  # fmt: skip
 
 
 def walk(value: object, at: Key = ()) -> Iterator[tuple[Key, object]]:
@@ -88,7 +102,7 @@ def notation(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
         if re.search(r"\{I\}['’]?\s*(?:am|was|'m|m)\b", line):
             yield key, f"{{I}} before am/was is wrong for one speaker: {line!r}"
         for text in variants(line, 24):
-            if field == "ask" and not text.rstrip("\"'”").endswith("?"):
+            if field in {"ask", "repairs"} and not text.rstrip("\"'”").endswith("?"):
                 yield key, f"a question must end in '?': {text!r}"
             elif field in {"say", "says"} and not re.search(r"[.!?…—\-]['\"”]?$", text):
                 yield key, f"not a whole sentence: {text!r}"
@@ -117,7 +131,7 @@ def cues_match(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
     if isinstance(entry, Disorder):
         for i, criterion in enumerate(entry.criteria):
             yield from test(criterion.cues, says(criterion.beats, ("criteria", i, "beats")))
-    elif isinstance(entry, LifeEvent | Person):
+    elif isinstance(entry, LifeEvent | Person | Feature):
         yield from test(entry.cues, says(entry.beats, ("beats",)))
     elif isinstance(entry, Occupation):
         yield from test(entry.cues, [(("says", i), line) for i, line in enumerate(entry.says)])
@@ -133,7 +147,21 @@ def references(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
     """Ids that point to other entries exist."""
     known = {id for entries in knowledge.by_kind.values() for id in entries}
     pointers: list[tuple[Key, str]] = []
-    if isinstance(entry, Modality):
+    if isinstance(entry, Disorder):
+        pointers += [(("differentials", i, "condition"), d.condition) for i, d in enumerate(entry.differentials)]
+        pointers += [(("comorbid", i), id) for i, id in enumerate(entry.comorbid)]
+        pointers += [(("criteria", i, "unless", j), id) for i, c in enumerate(entry.criteria) for j, id in enumerate(c.unless)]
+        pointers += [(("duration_waived_by", i), id) for i, id in enumerate(entry.duration_waived_by)]
+        pointers += [(("protocols", i), id) for i, id in enumerate(entry.protocols)]
+    elif isinstance(entry, Syndrome | Organization):
+        pointers += [(("defenses", i), id) for i, id in enumerate(entry.defenses)]
+    elif isinstance(entry, Experience | Instrument):
+        pointers += [(("disorders", i), id) for i, id in enumerate(entry.disorders)]
+    elif isinstance(entry, Facet):
+        pointers += [(("domain",), entry.domain)]
+    elif isinstance(entry, EdgeCase):
+        pointers += [(("rules", i), id) for i, id in enumerate(entry.rules)]
+    elif isinstance(entry, Modality):
         pointers += [(("indications", i), item.disorder) for i, item in enumerate(entry.indications)]
         for i, item in enumerate(entry.contraindications):
             pointers += [(("contraindications", i), id) for id in (*item.disorders, *item.populations)]
@@ -145,6 +173,17 @@ def references(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
     for key, id in pointers:
         if id not in known:
             yield key, f"points to {id!r}, which is in no pack"
+
+
+def ways_of_telling(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
+    """A disorder shows itself in at least three ways: guarded beside any or open, mild or severe, young or adult."""
+    if isinstance(entry, Disorder):
+        ways = {(b.tone, b.severity, b.age) for c in entry.criteria for b in c.beats}
+        if len(ways) < 3 or "guarded" not in {tone for tone, _, _ in ways}:
+            yield ("criteria",), f"tells itself in {len(ways)} ways; three are needed, one of them guarded"
+        for i, c in enumerate(entry.criteria):
+            if entry.client in ("self", "reference") and any(re.search(r"\{w(?:ard|the)", b.model_dump_json()) for b in c.beats):
+                yield ("criteria", i, "beats"), "{ward} is only for packs with client: parent or family"
 
 
 def short_sentences(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
@@ -184,6 +223,7 @@ def _finding(pack: Pack, key: Key, where: str, message: str) -> Finding:
 ENTRY_CHECKS: tuple[Callable[[Entry, Knowledge], Iterator[tuple[Key, str]]], ...] = (
     cues_match,
     references,
+    ways_of_telling,
     short_sentences,
 )
 

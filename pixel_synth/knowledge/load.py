@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pixel_synth.errors import KnowledgeError
 from pixel_synth.knowledge.models import KINDS
 from pixel_synth.knowledge.pieces import Entry, Source
 
 E = TypeVar("E", bound=Entry)
+SHARED = "sources.yaml"
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -65,8 +68,24 @@ def knowledge_dir() -> Path:
     return checkout if checkout.is_dir() else package / "_data" / "knowledge"
 
 
-def read_pack(path: Path) -> Pack:
-    """Read and validate one pack.
+def read_sources(folder: Path) -> dict[str, Source]:
+    """Read the sources that all packs of a folder share (``sources.yaml``), or none.
+
+    Raises:
+        KnowledgeError: With the key of the source that is malformed.
+    """
+    path = folder / SHARED
+    if not path.is_file():
+        return {}
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506  (a SafeLoader)
+        return {key: Source.model_validate(value) for key, value in data.items()}
+    except (yaml.YAMLError, ValidationError, AttributeError) as error:
+        raise KnowledgeError(f"{path}: {error}", hint="a mapping of source keys to cite, doi, url") from error
+
+
+def read_pack(path: Path, shared: Mapping[str, Source] = MappingProxyType({})) -> Pack:
+    """Read and validate one pack; its entries cite its own sources or the ``shared`` ones.
 
     Raises:
         KnowledgeError: With ``file:line: key: what is wrong`` for every fault found.
@@ -101,12 +120,27 @@ def read_pack(path: Path) -> Pack:
     sources = {key: check(Source, value, ("sources", key)) for key, value in (data["sources"] or {}).items()}
     entries = [check(KINDS[kind], value, ("entries", i)) for i, value in enumerate(data["entries"] or [])]
     for i, entry in enumerate(entries):
-        for key in entry.source if entry else ():
-            if key not in sources:
-                faults.append(f"{path}:{line_of(text, ('entries', i, 'source'))}: entries.{i}.source: no source {key!r} in this file")
+        for at, key in cited(entry) if entry else ():
+            if key not in sources and key not in shared:
+                where = ("entries", i, *at)
+                faults.append(f"{path}:{line_of(text, where)}: {'.'.join(map(str, where))}: no source {key!r} in this file or in {SHARED}")
     if faults:
         raise KnowledgeError("\n".join(faults), hint="docs/knowledge.md describes every key")
     return Pack(path, kind, sources, tuple(entries))
+
+
+def cited(part: BaseModel, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield (key path, source key) of every citation within an entry."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if name == "source":
+            yield from (((*at, name), key) for key in value)
+        elif isinstance(value, BaseModel):
+            yield from cited(value, (*at, name))
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, BaseModel):
+                    yield from cited(item, (*at, name, i))
 
 
 def line_of(text: str, key: tuple[str | int, ...]) -> int:
@@ -135,7 +169,8 @@ def load_dir(folder: Path) -> Knowledge:
     """
     if not folder.is_dir():
         raise KnowledgeError(f"no knowledge folder at {folder}", hint="set PIXEL_KNOWLEDGE_DIR or run from a checkout")
-    packs = tuple(read_pack(path) for path in sorted(folder.rglob("*.yaml")))
+    shared = read_sources(folder)
+    packs = tuple(read_pack(path, shared) for path in sorted(folder.rglob("*.yaml")) if path != folder / SHARED)
     by_kind: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
     origin: dict[tuple[str, str], Path] = {}
     for pack in packs:

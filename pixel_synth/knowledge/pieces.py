@@ -37,6 +37,13 @@ class Source(Part):
     license: str = Field(default="facts only", description="what was taken: facts only, or the text's licence")
 
 
+class Claim(Part):
+    """A statement of fact with the sources that carry it."""
+
+    text: Text
+    source: tuple[str, ...] = Field(min_length=1, description="keys of the pack's or the shared sources")
+
+
 # ------------------------------------------------------------------------------------------------- talk
 
 Tone = Literal["any", "open", "guarded"]
@@ -60,6 +67,7 @@ class Beat(Reply):
     """A thread the client opens: a disclosure, questions that follow it, and what the client answers then."""
 
     severity: Literal["any", "mild", "severe"] = "any"
+    age: Literal["any", "young", "adult"] = Field(default="any", description="who would say it: young is below 18")
     ask: tuple[Talk, ...] = Field(min_length=1, description="open questions of the therapist, specific to `say`")
     then: tuple[Reply, ...] = Field(min_length=1, description="answers that fit every one of the questions")
 
@@ -69,3 +77,14 @@ class Lead(Part):
 
     say: tuple[Talk, ...] = Field(min_length=1)
     replies: tuple[Reply, ...] = Field(min_length=1)
+
+
+class Feature(Entry):
+    """Something that can give a part of a session its colour: a session may carry one or two.
+
+    ``beats`` are what the client brings in; ``cues`` are the words by which it is recognised in anyone's talk.
+    """
+
+    summary: Text
+    cues: tuple[Cue, ...] = Field(min_length=3)
+    beats: tuple[Beat, ...] = Field(min_length=3)
