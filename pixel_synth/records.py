@@ -59,6 +59,8 @@ class Persona(Record):
     big_five: BigFive
     attachment: str = Field(description="knowledge id of the attachment pattern")
     defenses: tuple[str, ...] = Field(max_length=3, description="knowledge ids, most used first")
+    organization: str = Field(default="", description="knowledge id of the level of personality organisation")
+    facets: tuple[str, ...] = Field(default=(), description='facet ids with their pole: "neuroticism.anxiety:high"')
 
 
 class Fact(Record):
@@ -69,7 +71,7 @@ class Fact(Record):
     """
 
     id: str
-    kind: Literal["criterion", "duration", "event", "occupation", "person", "risk", "safety"]
+    kind: Literal["criterion", "duration", "event", "occupation", "person", "risk", "safety", "feature"]
     text: str
     cues: tuple[str, ...] = Field(min_length=1)
     speaker: Literal["client", "therapist"] = "client"
@@ -101,6 +103,11 @@ class Blueprint(Record):
     duration_text: str = Field(description='how the client puts it, e.g. "four months"')
     criteria_met: tuple[str, ...] = Field(description="criterion ids of the topic that this client meets")
     criteria_voiced: tuple[str, ...] = Field(description="those of them that must be heard in the session")
+    client: Literal["self", "parent", "family"] = Field(default="self", description="who talks: the person, a parent or a relative")
+    ward: str = Field(default="", description='whom a parent or relative comes about: "daughter", "father"')
+    protocol: str = Field(default="", description="knowledge id of the crisis protocol that the risk calls for")
+    features: tuple[str, ...] = Field(default=(), description='what else colours the session, as "kind:id"')
+    evidence: str = Field(default="", description="how well the modality is supported for the topic, in the words of its pack")
     moves: tuple[PlannedMove, ...]
     turns: int = Field(ge=6, le=24, description="number of messages, client first, therapist last")
     must_appear: tuple[Fact, ...]

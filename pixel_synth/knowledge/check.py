@@ -162,6 +162,7 @@ def references(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
     elif isinstance(entry, EdgeCase):
         pointers += [(("rules", i), id) for i, id in enumerate(entry.rules)]
     elif isinstance(entry, Modality):
+        pointers += [(("only", i), id) for i, id in enumerate(entry.only)]
         pointers += [(("indications", i), item.disorder) for i, item in enumerate(entry.indications)]
         for i, item in enumerate(entry.contraindications):
             pointers += [(("contraindications", i), id) for id in (*item.disorders, *item.populations)]

@@ -60,25 +60,51 @@ def fits_event(event: LifeEvent, topic: Disorder) -> bool:
     return not event.chapters or topic.chapter in event.chapters
 
 
-def why_impossible(knowledge: Knowledge, topic: Disorder, modality: Modality, population: Population) -> Exclusion | None:
-    """Return the pair that rules a triple out, with the reason, or ``None`` when the triple is possible."""
-    for item in modality.contraindications:
-        if item.effect == "exclude" and topic.id in item.disorders:
-            return Exclusion(topic.id, modality.id, item.text)
-        if item.effect == "exclude" and population.id in item.populations:
-            return Exclusion(modality.id, population.id, item.text)
-    for entry in (topic, modality):
-        if entry.id in population.excludes:
-            return Exclusion(entry.id, population.id, f"the pack of {population.name} rules it out")
-    ages = span(population.ages, (max(topic.min_age, 18), 90))
-    if ages is None:
-        return Exclusion(topic.id, population.id, "no age fits both")
-    occupations = knowledge.all(Occupation)
-    jobs = [occupations[i] for i in population.occupations] or list(occupations.values())
-    events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
-    if not any(span(ages, e.ages, j.ages) for e in events for j in jobs if j.id not in e.excludes):
-        return Exclusion(topic.id, population.id, "no life event and occupation fit this disorder at this age")
-    return None
+class Pairs:
+    """Which two values cannot go together, each pair looked at once."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.events = list(knowledge.all(LifeEvent).values())
+        self.jobs = knowledge.all(Occupation)
+
+    def topic_modality(self, topic: Disorder, modality: Modality) -> Exclusion | None:
+        """Return why a modality is never planned for a topic."""
+        if modality.only and topic.id not in modality.only:
+            return Exclusion(topic.id, modality.id, f"{modality.name} is for other conditions")
+        return next(
+            (
+                Exclusion(topic.id, modality.id, c.text)
+                for c in modality.contraindications
+                if c.effect == "exclude" and topic.id in c.disorders
+            ),
+            None,
+        )
+
+    def modality_population(self, modality: Modality, population: Population) -> Exclusion | None:
+        """Return why a modality is never planned with a population."""
+        if modality.id in population.excludes:
+            return Exclusion(modality.id, population.id, f"the pack of {population.name} rules it out")
+        ruled = (c for c in modality.contraindications if c.effect == "exclude" and population.id in c.populations)
+        return next((Exclusion(modality.id, population.id, c.text) for c in ruled), None)
+
+    def topic_population(self, topic: Disorder, population: Population) -> Exclusion | None:
+        """Return why a topic is never planned with a population: ruled out, no common age, or no life that fits."""
+        if topic.id in population.excludes:
+            return Exclusion(topic.id, population.id, f"the pack of {population.name} rules it out")
+        ages = client_ages(topic, population)
+        if ages is None:
+            return Exclusion(topic.id, population.id, "no age fits both")
+        jobs = [self.jobs[i] for i in population.occupations] or list(self.jobs.values())
+        events = [e for e in self.events if fits_event(e, topic) and e.id not in population.excludes]
+        if not any(span(ages, e.ages, j.ages) for e in events for j in jobs if j.id not in e.excludes):
+            return Exclusion(topic.id, population.id, "no life event and occupation fit this disorder at this age")
+        return None
+
+
+def client_ages(topic: Disorder, population: Population) -> tuple[int, int] | None:
+    """Return the ages of whoever talks: those of the topic's client, old enough for the diagnosis, within the population's."""
+    youngest = topic.min_age if topic.client == "self" else 18
+    return span(population.ages, topic.client_ages, (youngest, 120))
 
 
 def _chosen(wanted: Sequence[str], known: Sequence[str], flag: str) -> list[str]:
@@ -116,20 +142,26 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
     exclusions: set[Exclusion] = set()
     allowed: dict[str, dict[str, tuple[str, ...]]] = {}
     risks_of = {t: tuple(r for r in risks if r in disorders[t].risks) for t in topics}
+    pairs = Pairs(knowledge)
+
+    def fit(found: Exclusion | None) -> bool:
+        exclusions.update([found] if found else [])
+        return not found
+
+    of_modality = {m: [p for p in pops if fit(pairs.modality_population(modalities[m], populations[p]))] for m in mods}
     for t in topics:
-        exclusions |= {Exclusion(t, f"risk {r}", "the pack does not give this disorder such a risk") for r in risks if r not in risks_of[t]}
-        if not risks_of[t]:
+        if disorders[t].client == "reference":
+            exclusions.add(Exclusion(t, "any session", disorders[t].why_reference))
             continue
-        rows: dict[str, list[str]] = {}
-        for m in mods:
-            for p in pops:
-                found = why_impossible(knowledge, disorders[t], modalities[m], populations[p])
-                if found:
-                    exclusions.add(found)
-                else:
-                    rows.setdefault(m, []).append(p)
-        if rows and settings.topic_shares.get(t) != 0.0:
-            allowed[t] = {m: tuple(ps) for m, ps in rows.items()}
+        exclusions |= {Exclusion(t, f"risk {r}", "the pack does not give this disorder such a risk") for r in risks if r not in risks_of[t]}
+        if not risks_of[t] or settings.topic_shares.get(t) == 0.0:
+            continue
+        of_topic = {p for p in pops if fit(pairs.topic_population(disorders[t], populations[p]))}
+        rows = {
+            m: tuple(p for p in of_modality[m] if p in of_topic) for m in mods if fit(pairs.topic_modality(disorders[t], modalities[m]))
+        }
+        if rows := {m: ps for m, ps in rows.items() if ps}:
+            allowed[t] = rows
     if not allowed:
         why = "; ".join(e.reason for e in sorted(exclusions)) or "every topic left has a share of 0"
         raise UsageError("nothing is left to plan with these filters", hint=why[:400])

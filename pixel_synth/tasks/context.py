@@ -12,14 +12,17 @@ from pixel_synth.draw import Draw
 from pixel_synth.errors import EngineError, Failure
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import (
+    KINDS,
     Attachment,
     CrisisProtocol,
     Defense,
     Disorder,
     EthicsRule,
+    Facet,
     LifeEvent,
     Modality,
     Occupation,
+    Organization,
     Person,
     Population,
     Trait,
@@ -34,7 +37,8 @@ Check = Callable[[M], None]
 
 REPORTED = 3  # faults of one answer that are told at once
 SHOWN_CUES = 4  # words that a prompt shows for each thing that must be said
-_SAID = {"duration": "how long it has been: ", "occupation": "your work: ", "person": "somebody close: ", "event": "what happened: "}
+_SAID = {"duration": "how long it has been: ", "occupation": "your work: ", "person": "somebody close: ", "event": "what happened: ",
+         "feature": "something that comes up: "}  # fmt: skip
 EXCERPT = 1500  # characters of an unusable answer that are shown to the model again
 
 
@@ -167,7 +171,18 @@ class Context:
         return (
             f"{p.name} ({p.pronouns}), {p.age}, {k.get(Occupation, p.occupation).np}; closest: {k.get(Person, p.person).np}; "
             f"{big or 'average traits'}; attachment: {k.get(Attachment, p.attachment).name}; defences: {defenses or 'none'}"
+            f"{self._organization()}{self._role()}"
         )
+
+    def _organization(self) -> str:
+        id = self.bp.persona.organization
+        return f"; personality organisation: {self.knowledge.get(Organization, id).name}" if id else ""
+
+    def _role(self) -> str:
+        """Say whom the client comes about, when it is not about themselves."""
+        if self.bp.client == "self":
+            return ""
+        return f"; comes about their {self.bp.ward}: what is lived with below is the {self.bp.ward}'s, seen and told by the client"
 
     @cached_property
     def manner(self) -> str:
@@ -175,6 +190,9 @@ class Context:
         p, k = self.bp.persona, self.knowledge
         traits = k.all(Trait)
         lines = [getattr(traits[t], v).talk[0] for t, v in p.big_five.model_dump().items() if v != "mid" and t in traits]
+        for key in p.facets:
+            facet = k.get(Facet, key.partition(":")[0])
+            lines.append((facet.high if key.endswith(":high") else facet.low).talk[0])
         return "; ".join([*lines, *k.get(Attachment, p.attachment).talk[:2]])
 
     @cached_property
@@ -235,7 +253,7 @@ class Context:
     @cached_property
     def safety(self) -> str:
         """The steps of the crisis protocol that this risk level requires."""
-        steps = {s.id: s for p in self.knowledge.all(CrisisProtocol).values() for s in p.steps}
+        steps = {s.id: s for s in self.knowledge.get(CrisisProtocol, self.bp.protocol).steps} if self.bp.protocol else {}
         ids = [f.id.split(".", 1)[1] for f in self.bp.must_appear if f.kind == "safety"]
         return bullets([f"{i}: {steps[i].name}: {steps[i].purpose}" for i in ids if i in steps])
 
@@ -247,10 +265,20 @@ class Context:
 
     @cached_property
     def population(self) -> str:
-        """What helps, what harms, what must not be assumed."""
+        """What helps, what harms, what must not be assumed; and what else colours this session."""
         p = self.knowledge.get(Population, self.bp.population)
         return bullets([f"{p.name}: {p.summary}", *(f"helps: {h}" for h in p.helps[:3]), *(f"harms: {h}" for h in p.harms[:3]),
-                        *(f"never assume: {s}" for s in p.stereotypes[:2])])  # fmt: skip
+                        *(f"never assume: {s}" for s in p.stereotypes[:2]), *self._features()])  # fmt: skip
+
+    def _features(self) -> list[str]:
+        """What the session meets besides its topic: name, what it is, and how it is met."""
+        lines = []
+        for key in self.bp.features:
+            kind, _, id = key.partition(":")
+            entry: Any = self.knowledge.get(KINDS[kind], id)
+            meet = next((getattr(entry, name) for name in ("hold", "meet", "helps", "help", "repairs") if hasattr(entry, name)), ())
+            lines.append(f"{kind.replace('_', ' ')}, {entry.name}: {entry.summary}" + (f" Met by: {meet[0]}" if meet else ""))
+        return lines
 
     @cached_property
     def ethics(self) -> str:

@@ -8,7 +8,17 @@ words; facts, codes, counts and cut-offs carry the key of a source listed at the
 from __future__ import annotations
 
 from pixel_synth.knowledge.models.assessment import Band, Flag, Instrument, Interview, Item, Option, Scale
-from pixel_synth.knowledge.models.disorder import Chapter, Circumstance, CountRule, Criterion, Differential, Disorder, Formulation, Specifier, Thought
+from pixel_synth.knowledge.models.disorder import (
+    Chapter,
+    Circumstance,
+    CountRule,
+    Criterion,
+    Differential,
+    Disorder,
+    Formulation,
+    Specifier,
+    Thought,
+)
 from pixel_synth.knowledge.models.people import Behaviour, Culture, EdgeCase, LifeEvent, Occupation, Person, Population
 from pixel_synth.knowledge.models.personality import (
     Attachment,
@@ -21,6 +31,7 @@ from pixel_synth.knowledge.models.personality import (
     Profile,
     Syndrome,
     Trait,
+    experiences,
 )
 from pixel_synth.knowledge.models.therapy import (
     Contraindication,
@@ -65,9 +76,10 @@ KINDS: dict[str, type[Entry]] = {
 }
 
 __all__ = [
-    "KINDS", "Attachment", "Band", "Behaviour", "Capacity", "Chapter", "Circumstance", "Contraindication", "CountRule", "CrisisProtocol", "CrisisStep",
+    "KINDS", "Attachment", "Band", "Behaviour", "Capacity", "Chapter", "Circumstance", "Contraindication", "CountRule",
+    "CrisisProtocol", "CrisisStep",
     "Criterion", "Culture", "Defense", "Differential", "Disorder", "EdgeCase", "EthicsRule", "Experience", "Facet", "Flag",
     "Formulation", "Helpline", "Indication", "Instrument", "Interview", "Item", "LifeEvent", "Modality", "Occupation", "Option",
     "Organization", "Person", "Pole", "Population", "Profile", "RiskCue", "Rupture", "Scale", "Specifier", "Syndrome",
-    "TherapistMove", "Thought", "Trait",
+    "TherapistMove", "Thought", "Trait", "experiences",
 ]  # fmt: skip

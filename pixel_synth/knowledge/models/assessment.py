@@ -90,6 +90,11 @@ class Instrument(Entry):
     intro: tuple[Talk, ...] = Field(default=(), description="how a clinician introduces it")
     leads: tuple[Lead, ...] = Field(default=(), description="talk about the answers, for a session that turns to them")
 
+    @property
+    def questions(self) -> tuple[Lead, ...]:
+        """The talk threads that a therapist opens with it."""
+        return self.leads
+
     @model_validator(mode="after")
     def _consistent(self) -> Instrument:
         items, scales = {i.id for i in self.items}, {s.id for s in self.scales}
@@ -125,3 +130,8 @@ class Interview(Entry):
 
     summary: Text
     topics: tuple[Topic, ...] = Field(min_length=4)
+
+    @property
+    def questions(self) -> tuple[Lead, ...]:
+        """The talk threads that a therapist opens with it."""
+        return tuple(lead for topic in self.topics for lead in topic.leads)

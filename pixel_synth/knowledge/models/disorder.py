@@ -193,15 +193,16 @@ class Disorder(Entry):
         named = {id for rule in self.rules for id in rule.of}
         return tuple(r for r in self.rules if r.id not in named)
 
-    def holds(self, rule: CountRule, found: Collection[str]) -> bool:
-        """Whether a set of criterion ids satisfies a rule."""
+    def holds(self, rule: CountRule, found: Collection[str], age: int | None = None) -> bool:
+        """Whether a set of criterion ids satisfies a rule, for a person of this age (adult when not given)."""
         rules = {r.id: r for r in self.rules}
-        met = [id for id in rule.of if (self.holds(rules[id], found) if id in rules else id in found)]
-        return len(met) >= rule.at_least and (not rule.any_of or any(id in met for id in rule.any_of))
+        met = [id for id in rule.of if (self.holds(rules[id], found, age) if id in rules else id in found)]
+        least = rule.child.at_least if rule.child and age is not None and age < rule.child.under else rule.at_least
+        return len(met) >= least and (not rule.any_of or any(id in met for id in rule.any_of))
 
-    def meets(self, found: Collection[str]) -> bool:
+    def meets(self, found: Collection[str], age: int | None = None) -> bool:
         """Whether a set of criterion ids satisfies every rule of the disorder."""
-        return all(self.holds(rule, found) for rule in self.top_rules)
+        return all(self.holds(rule, found, age) for rule in self.top_rules)
 
     def criterion(self, id: str) -> Criterion:
         """Return the criterion with this id (KeyError when there is none)."""

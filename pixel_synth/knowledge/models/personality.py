@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from pixel_synth.knowledge.pieces import Beat, Cue, Entry, Feature, Id, Part, Reply, Talk, Text
 from pixel_synth.records import BigFive
-
 
 
 class Attachment(Entry):
@@ -124,3 +124,8 @@ class Experience(Entry):
     body: tuple[Text, ...] = Field(min_length=2)
     relations: tuple[Text, ...] = Field(min_length=2)
     asides: tuple[Talk, ...] = Field(min_length=4, description="whole short sentences that can follow any disclosure")
+
+
+def experiences(entries: Iterable[Experience], topic: str) -> list[Experience]:
+    """Return the first entry that tells what a disorder is like from inside, or an empty list."""
+    return [e for e in entries if topic in e.disorders][:1]

@@ -10,7 +10,6 @@ from pixel_synth.knowledge.pieces import Beat, Claim, Cue, Entry, Id, Lead, Part
 from pixel_synth.records import Difficulty, Risk
 
 
-
 class Indication(Part):
     """How well a modality is supported for a disorder."""
 
@@ -60,6 +59,7 @@ class Modality(Entry):
     stages: tuple[Text, ...] = Field(min_length=3)
     indications: tuple[Indication, ...] = Field(min_length=1)
     contraindications: tuple[Contraindication, ...] = ()
+    only: tuple[Id, ...] = Field(default=(), description="disorders it is fit for; empty = any that is not excluded")
     markers: tuple[Cue, ...] = Field(min_length=8, description="vocabulary and question forms of this modality")
     moves: tuple[TherapistMove, ...] = Field(min_length=6)
     competence_scale: Claim = Field(description="the published scale by which it is rated, and its range")

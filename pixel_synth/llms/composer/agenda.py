@@ -12,8 +12,21 @@ from dataclasses import dataclass, field
 from pixel_synth.draw import Draw
 from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.knowledge.models import Attachment, CrisisProtocol, Defense, Disorder, LifeEvent, Modality, Person, Population
-from pixel_synth.knowledge.pieces import Beat, Lead
+from pixel_synth.knowledge.models import (
+    KINDS,
+    Attachment,
+    CrisisProtocol,
+    Defense,
+    Disorder,
+    Instrument,
+    Interview,
+    LifeEvent,
+    Modality,
+    Person,
+    Population,
+    Rupture,
+)
+from pixel_synth.knowledge.pieces import Beat, Feature, Lead
 from pixel_synth.records import RIDERS, Blueprint
 
 
@@ -31,7 +44,7 @@ class Item:
     follow: bool = False
     riders: list[Item] = field(default_factory=list)
     hold_back: bool = False
-    repair: bool = False
+    rupture: Rupture | None = None
 
     @property
     def client_led(self) -> bool:
@@ -68,17 +81,40 @@ def build(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
         others.append(Item("population", population.id, beats=population.beats))
     if bp.difficulty != "basic" and bp.risk in ("none", "low"):
         others += [Item("defense", d, beats=knowledge.get(Defense, d).beats) for d in bp.persona.defenses]
+    told, asked = _features(bp, knowledge)
+    others += told
     leads = [Item("move", p.move, leads=moves[p.move].leads, phase=p.phase) for p in bp.moves]
     close = [i for i in leads if i.phase == "close"]
-    explore = [i for i in leads if i.phase == "explore"]
+    explore = [*asked, *(i for i in leads if i.phase == "explore")]
     work = [i for i in leads if i.phase == "work"]
     risk = _risk_items(bp, knowledge)
     middle = symptoms[:1] + _weave(symptoms[1:], others, draw)
     for lead in explore:  # each after the one before
-        last = max((i for i, item in enumerate(middle) if item.kind == "move"), default=-1)
+        last = max((i for i, item in enumerate(middle) if not item.client_led), default=-1)
         middle.insert(max(1, last + 1, len(middle) - draw.below(3)), lead)
     middle += [*work, *risk]  # safety comes last: whatever else came after it would sound like changing the subject
-    return fit([opening, *middle, *close], bp, draw)
+    return fit([opening, *middle, *close], bp, draw, _rupture(bp, knowledge))
+
+
+def _split(key: str) -> tuple[str, str]:
+    kind, _, id = key.partition(":")
+    return kind, id
+
+
+def _features(bp: Blueprint, knowledge: Knowledge) -> tuple[list[Item], list[Item]]:
+    """Return what the client brings beyond the topic, and what the therapist asks from an instrument or interview."""
+    told, asked = [], []
+    for kind, id in map(_split, bp.features):
+        entry = knowledge.get(KINDS[kind], id)
+        if isinstance(entry, Feature):
+            told.append(Item("feature", f"{kind}:{id}", beats=entry.beats, cues=entry.cues))
+        elif isinstance(entry, Instrument | Interview):
+            asked.append(Item("feature", f"{kind}:{id}", leads=entry.questions))
+    return told, asked
+
+
+def _rupture(bp: Blueprint, knowledge: Knowledge) -> Rupture | None:
+    return next((knowledge.get(Rupture, id) for kind, id in map(_split, bp.features) if kind == "rupture"), None)
 
 
 def _weave(main: list[Item], others: list[Item], draw: Draw) -> list[Item]:
@@ -92,7 +128,7 @@ def _weave(main: list[Item], others: list[Item], draw: Draw) -> list[Item]:
 def _risk_items(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
     if bp.risk == "none":
         return []
-    protocol = next(iter(knowledge.all(CrisisProtocol).values()))
+    protocol = knowledge.get(CrisisProtocol, bp.protocol)
     show = next(s for s in protocol.show if s.level == bp.risk)
     items = [Item("risk", f"{protocol.id}.{show.level}", beats=show.beats, cues=show.cues, phase="safety")]
     for step in protocol.steps:
@@ -103,9 +139,9 @@ def _risk_items(bp: Blueprint, knowledge: Knowledge) -> list[Item]:
     return items
 
 
-def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
+def fit(items: list[Item], bp: Blueprint, draw: Draw, rupture: Rupture | None = None) -> list[Item]:
     """Make the agenda take exactly the planned number of exchanges: let items ride along, or follow them up."""
-    exchanges = bp.turns // 2
+    exchanges = bp.turns // 2 - (rupture is not None)  # a rupture takes one for its repair
     optional = ("defense", "population")
     limit = RIDERS[bp.risk]
     threads = {"none": 2 + draw.below(2), "low": 1 + draw.below(2), "moderate": 0, "high": 0}[bp.risk]
@@ -129,16 +165,15 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw) -> list[Item]:
             if not moves:
                 break
             del items[moves[0]]
-    _spend(exchanges - len(items), items, bp, draw)
+    pushed = next((i for i in items if not i.client_led and i.phase not in ("close", "safety")), None)
+    if pushed:
+        pushed.rupture = rupture
+    _spend(exchanges - len(items) + (rupture is not None and not pushed), items, bp, draw)
     return items
 
 
 def _spend(room: int, items: list[Item], bp: Blueprint, draw: Draw) -> None:
-    """Use spare exchanges: pushback and repair, follow-up questions, holding back; what is left lets riders have their own turn."""
-    pushed = next((i for i in items if i.kind == "move" and i.phase != "close"), None)
-    pushes = {"advanced": 0.75, "intermediate": 0.25, "basic": 0.0}[bp.difficulty]
-    if pushed and room and bp.risk in ("none", "low") and draw.chance(pushes):
-        pushed.repair, room = True, room - 1
+    """Use spare exchanges: follow-up questions, holding back; what is left lets riders have their own turn."""
     holds = {"advanced": 0.5, "intermediate": 0.3, "basic": 0.12}[bp.difficulty]
     own = draw.shuffled([i for i in items if i.client_led and i.kind != "risk"])
     for item in own:

@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pixel_synth.grammar import cue_pattern
-from pixel_synth.knowledge.models import Pole, Trait
-from pixel_synth.records import BigFive
+from pixel_synth.knowledge import Knowledge
+from pixel_synth.knowledge.models import Experience, Facet, Organization, Pole, Trait, experiences
+from pixel_synth.records import BigFive, Blueprint
+
+
+def asides(bp: Blueprint, knowledge: Knowledge) -> list[str]:
+    """Return short sentences of this person beyond the five domains: facets, personality organisation, what the condition is like."""
+    lines = [line for key in bp.persona.facets for line in _facet(key, knowledge)]
+    if bp.persona.organization:
+        lines += knowledge.get(Organization, bp.persona.organization).asides
+    if bp.client == "self":
+        lines += [line for e in experiences(knowledge.all(Experience).values(), bp.topic) for line in e.asides]
+    return lines
+
+
+def _facet(key: str, knowledge: Knowledge) -> tuple[str, ...]:
+    id, _, pole = key.partition(":")
+    facet = knowledge.get(Facet, id)
+    return facet.high.asides if pole == "high" else facet.low.asides
 
 
 class Manner:

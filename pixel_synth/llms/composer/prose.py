@@ -130,7 +130,7 @@ class Prose:
         turn = turns[i]
         modality = self.knowledge.get(Modality, self.bp.modality)
         moves = {m.id: m for m in modality.moves}
-        protocol = {s.id: s for p in self.knowledge.all(CrisisProtocol).values() for s in p.steps}
+        protocol = {s.id: s for s in self.knowledge.get(CrisisProtocol, self.bp.protocol).steps} if self.bp.protocol else {}
         heard = _clip(turn.heard or _first_words(turns[i - 1].text), 500)
         if turn.tag.act == "repair":
             return MoveChoice(

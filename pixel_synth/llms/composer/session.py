@@ -19,7 +19,7 @@ from pixel_synth.knowledge.models import Attachment, Occupation, Trait
 from pixel_synth.knowledge.pieces import Beat, Lead, Reply
 from pixel_synth.llms.composer import echo
 from pixel_synth.llms.composer.agenda import Item, build
-from pixel_synth.llms.composer.manner import Manner
+from pixel_synth.llms.composer.manner import Manner, asides
 from pixel_synth.llms.composer.voice import Voice, grammar, lower_first, tidy, upper_first
 from pixel_synth.records import Blueprint, Role, TurnTag
 
@@ -73,6 +73,7 @@ class Session:
         start = {"basic": 0.6, "intermediate": 0.45, "advanced": 0.3}[bp.difficulty]
         self.state = State(alliance=start, openness=PACE[self.attachment.pace])
         self.manner = Manner(knowledge.all(Trait), bp.persona.big_five)
+        self.asides = asides(bp, knowledge)
         self.early = self._early_lines(knowledge.get(Occupation, bp.persona.occupation).says)
         self.turns: list[Turn] = []
         self.echoed: set[str] = set()
@@ -135,20 +136,26 @@ class Session:
 
     def _reply_to_lead(self, item: Item, after: Item | None) -> None:
         lead = self._lead
-        stance = "resistant" if item.repair else self._stance()
-        reply = self._pick([r for r in lead.replies if r.stance in (stance, "any")] or lead.replies)
+        stance = self._stance()
+        strained = item.rupture.says if item.rupture else ()
+        reply = self._pick(strained or [r for r in lead.replies if r.stance in (stance, "any")] or lead.replies)
         safety = item.phase == "safety"
         text = self.voice.client(reply.say)
         if safety and self.draw.chance(0.5):
             text = f"{self.voice.client(self.voice.symbol('stall_safe'))} {lower_first(text)}"
-        self._client(tidy(text) if safety else self._styled([text], []), item.phase, "reply" if safety else _ACTS[reply.stance])
+        self._client(
+            tidy(text) if safety else self._styled([text], []),
+            item.phase,
+            "reply" if safety else "resist" if strained else _ACTS[reply.stance],
+        )
         heard = [self._hear(reply, text)]
-        if not item.repair:
+        if not item.rupture:
             self._therapist(heard, after, item.phase)
             return
         self.state.strained()
-        self._therapist(heard, None, item.phase, ask=self.voice.therapist(self.voice.symbol("repair")), act="repair")
-        mended: Reply = self.voice.symbol("mended")
+        repair = self.voice.therapist(self.voice.fresh(item.rupture.repairs, str))
+        self._therapist(heard, None, item.phase, ask=repair, act="repair")
+        mended = self.voice.fresh(item.rupture.mends, lambda r: r.say)
         self.state.alliance = min(1.0, self.state.alliance + 0.25)
         said = self.voice.client(mended.say)
         self._client(self._styled([said], []), item.phase, "mend")
@@ -162,8 +169,10 @@ class Session:
     def _fits(self, reply: Reply) -> bool:
         if reply.level not in ("any", self.bp.risk):
             return False
-        if isinstance(reply, Beat) and reply.severity not in ("any", self.bp.severity):
-            return False
+        if isinstance(reply, Beat):
+            young = "young" if self.bp.persona.age < 18 else "adult"
+            if reply.severity not in ("any", self.bp.severity) or reply.age not in ("any", young):
+                return False
         openness = self.state.openness
         if self.attachment.pace == "erratic":
             openness = self.draw.below(100) / 100
@@ -220,9 +229,11 @@ class Session:
         parts += [self.voice.client(line) for line in early]
         parts += texts[1:]
         if not plain:
-            if self.manner.poles and self.draw.chance(0.27 * talkative):
+            if self.manner.poles and self.draw.chance(0.16 * talkative):
                 pole = self.draw.pick(self.manner.poles)
                 parts.append(self.voice.client(self.voice.fresh(pole.asides, str)))
+            elif self.asides and self.draw.chance(0.14 * talkative):
+                parts.append(self.voice.client(self.voice.fresh(self.asides, str)))
             elif self.draw.chance(0.2):
                 parts.append(self.voice.client(self.voice.fresh(self.attachment.asides, str)))
             elif self.draw.chance(0.14 * talkative):
@@ -318,4 +329,6 @@ class Session:
         if after.preface:
             named = self.voice.fresh(after.preface, lambda x: x.say[0]).say
             line = f"{self.voice.therapist(self.voice.fresh(named, str))} {line}"
+        if after.kind == "feature":  # questions of an instrument or interview are no move of the modality
+            return line, "explore", "", False
         return line, "safety" if after.phase == "safety" else "intervene", after.id, False

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pixel_synth.draw import Draw
-from pixel_synth.errors import GrammarError
+from pixel_synth.errors import EngineError, GrammarError
 from pixel_synth.grammar import expand
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Thought
@@ -67,6 +67,8 @@ def material(bp: Blueprint, knowledge: Knowledge) -> tuple[dict[str, str], Thoug
     Possessives stay slots ("{my} sister"): whoever speaks, or is written about, fills them.
     """
     form, draw = knowledge.get(Disorder, bp.topic).formulation, Draw(bp.seed, "slots")
+    if form is None:
+        raise EngineError(f"{bp.topic} is for reference: no session can be made of it")
     job, person = knowledge.get(Occupation, bp.persona.occupation), knowledge.get(Person, bp.persona.person)
     event = knowledge.get(LifeEvent, bp.event)
     thought = draw.pick(form.thoughts)
@@ -89,6 +91,9 @@ def material(bp: Blueprint, knowledge: Knowledge) -> tuple[dict[str, str], Thoug
         "strength": draw.pick(form.strengths),
         "body": draw.pick(form.bodies),
     }
+    if bp.ward:
+        wthey, wthem, wtheir = PRONOUNS["she" if bp.ward in ("daughter", "mother", "sister") else "he"]
+        values |= {"ward": f"{{my}} {bp.ward}", "wthey": wthey, "wthem": wthem, "wtheir": wtheir}
     return values, thought
 
 
