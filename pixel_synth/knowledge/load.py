@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pixel_synth.errors import KnowledgeError
+from pixel_synth.knowledge import cache
 from pixel_synth.knowledge.models import KINDS
 from pixel_synth.knowledge.pieces import Entry, Source
 
@@ -162,15 +163,21 @@ def line_of(text: str, key: tuple[str | int, ...]) -> int:
 
 
 def load_dir(folder: Path) -> Knowledge:
-    """Load every ``*.yaml`` below ``folder``.
+    """Load every ``*.yaml`` below ``folder``; what was read before with the same content comes from the cache.
 
     Raises:
         KnowledgeError: For malformed packs, and for ids that occur twice within a kind.
     """
     if not folder.is_dir():
         raise KnowledgeError(f"no knowledge folder at {folder}", hint="set PIXEL_KNOWLEDGE_DIR or run from a checkout")
-    shared = read_sources(folder)
-    packs = tuple(read_pack(path, shared) for path in sorted(folder.rglob("*.yaml")) if path != folder / SHARED)
+    paths = sorted(folder.rglob("*.yaml"))
+    key = cache.address(folder, paths)
+    kept = cache.recall(key)
+    if kept is not None:
+        packs = tuple(Pack(folder / pack.path, pack.kind, pack.sources, entries) for pack, entries in kept)
+    else:
+        shared = read_sources(folder)
+        packs = tuple(read_pack(path, shared) for path in paths if path != folder / SHARED)
     by_kind: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
     origin: dict[tuple[str, str], Path] = {}
     for pack in packs:
@@ -179,6 +186,8 @@ def load_dir(folder: Path) -> Knowledge:
                 raise KnowledgeError(f"{pack.path}: {pack.kind} {entry.id!r} is already in {origin[pack.kind, entry.id]}")
             origin[pack.kind, entry.id] = pack.path
             by_kind[pack.kind][entry.id] = entry
+    if kept is None:
+        cache.keep(key, [cache.pack(str(p.path.relative_to(folder)), p.kind, p.sources, p.entries) for p in packs])
     return Knowledge(packs, {kind: dict(sorted(entries.items())) for kind, entries in by_kind.items()})
 
 
