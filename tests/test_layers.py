@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pixel_synth"
 ORDER = (
     {""},
     {"errors"},
-    {"records", "draw", "grammar"},
+    {"records", "draw", "grammar", "lexical"},
     {"settings", "prompts", "jsonl"},
     {"knowledge"},
     {"llms"},

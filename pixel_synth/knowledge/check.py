@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import SLOTS, find_cue, slots, variants
+from pixel_synth.knowledge import language
 from pixel_synth.knowledge.load import Knowledge, Pack, line_of
 from pixel_synth.knowledge.models import (
     CrisisProtocol,
@@ -71,8 +72,8 @@ def talk_lines(entry: Entry) -> Iterator[tuple[Key, str, str]]:
                 yield key, field, value
 
 
-def check(knowledge: Knowledge) -> list[Finding]:
-    """Run every check and return the findings, in file order."""
+def check(knowledge: Knowledge, against: Path | None = None) -> list[Finding]:
+    """Run every check and return the findings, in file order; ``against`` is a folder of texts that nothing may be copied from."""
     findings: list[Finding] = []
     for pack in knowledge.packs:
         text = ""
@@ -86,6 +87,10 @@ def check(knowledge: Knowledge) -> list[Finding]:
                     dotted = ".".join(str(k) for k in (entry.id, *key))
                     findings.append(Finding(pack.path, line_of(text, full), dotted, message))
     findings += repeated_lines(knowledge)
+    spoken = {"say", "ask", "hear", "says", "asides"}
+    worded = [*language.hard_to_say(knowledge, spoken), *language.words_that_hurt(knowledge), *language.near_copies(knowledge, spoken)]
+    worded += language.overlaps(knowledge, against) if against else []
+    findings += [_finding(slip.pack, slip.key, slip.where, slip.message) for slip in worded]
     return sorted(set(findings), key=lambda f: (str(f.path), f.line, f.key))
 
 

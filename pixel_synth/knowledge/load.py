@@ -122,7 +122,9 @@ def read_pack(path: Path, shared: Mapping[str, Source] = MappingProxyType({})) -
     entries = [check(KINDS[kind], value, ("entries", i)) for i, value in enumerate(data["entries"] or [])]
     for i, entry in enumerate(entries):
         for at, key in cited(entry) if entry else ():
-            if key not in sources and key not in shared:
+            if key in shared:
+                sources.setdefault(key, shared[key])
+            if key not in sources:
                 where = ("entries", i, *at)
                 faults.append(f"{path}:{line_of(text, where)}: {'.'.join(map(str, where))}: no source {key!r} in this file or in {SHARED}")
     if faults:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import Counter
 
 from pixel_synth.knowledge.load import Knowledge
+from pixel_synth.lexical import mtld
 from pixel_synth.records import Conversation, Score
 from pixel_synth.scorers import risk
-from pixel_synth.scorers.diversity import mtld
 from pixel_synth.scorers.phrases import phrases
 from pixel_synth.scorers.talk import hits, read, result, span, weighted
 from pixel_synth.scorers.text import ramp

@@ -15,9 +15,9 @@ import re
 from collections import Counter
 
 from pixel_synth.knowledge.load import Knowledge
+from pixel_synth.lexical import grade_level, mtld
 from pixel_synth.records import Conversation, Evidence, Score
 from pixel_synth.scorers.acts import repeats
-from pixel_synth.scorers.diversity import grade_level, mtld
 from pixel_synth.scorers.talk import Talk, read, result, span, weighted
 from pixel_synth.scorers.text import ramp
 

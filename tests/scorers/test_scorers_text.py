@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixel_synth.scorers.diversity import grade_level, mtld, syllables
+from pixel_synth.lexical import grade_level, mtld, syllables
 from pixel_synth.scorers.durations import durations
 from pixel_synth.scorers.text import content, fold, negated, question_kind, sentences, stem, words
 
