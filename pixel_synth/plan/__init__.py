@@ -6,11 +6,11 @@ from itertools import islice
 
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.plan.blueprint import draw_blueprint
-from pixel_synth.plan.coverage import Cell, Space, coverage, deal, space
+from pixel_synth.plan.coverage import Cell, Ruled, Space, coverage, deal, ruled_out, space, used
 from pixel_synth.records import Blueprint
 from pixel_synth.settings import Settings
 
-__all__ = ["Cell", "Plan", "Space", "coverage", "make_plan"]
+__all__ = ["Cell", "Plan", "Ruled", "Space", "coverage", "make_plan", "ruled_out", "used"]
 
 
 class Plan:

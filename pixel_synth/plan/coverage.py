@@ -214,3 +214,29 @@ def coverage(cells: Sequence[Cell], space: Space) -> dict[str, dict[str, tuple[f
         seen = Counter(cell[i] for cell in cells)
         result[dim] = {v: (share, seen[v] / max(1, len(cells))) for v, share in space.targets[dim].items()}
     return result
+
+
+class Ruled(NamedTuple):
+    """Values that are never planned together with another, for one reason."""
+
+    other: str
+    reason: str
+    ones: tuple[str, ...]
+
+
+def ruled_out(space: Space) -> list[Ruled]:
+    """Return the exclusions grouped by what they exclude and why, the largest groups first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for e in space.exclusions:
+        groups.setdefault((e.other, e.reason), []).append(e.one)
+    return sorted((Ruled(*key, tuple(ones)) for key, ones in groups.items()), key=lambda r: (-len(r.ones), r.other, r.reason))
+
+
+def used(knowledge: Knowledge, ids: Counter[str]) -> list[tuple[str, int, int, int]]:
+    """Return (kind, entries used, entries there, conversations that use one) from counts of "kind:id", per kind in use."""
+    rows = []
+    for kind, entries in knowledge.by_kind.items():
+        mine = [n for key, n in ids.items() if key.partition(":")[0] == kind and key.partition(":")[2] in entries]
+        if mine:
+            rows.append((kind, len(mine), len(entries), sum(mine)))
+    return rows

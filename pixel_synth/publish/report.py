@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pixel_synth import __version__
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Disorder
-from pixel_synth.plan import Plan, coverage
+from pixel_synth.plan import Plan, coverage, ruled_out, used
 from pixel_synth.publish.tally import Tally, summary
 from pixel_synth.scorers import overall, reference, score_all
 from pixel_synth.settings import Settings
@@ -87,8 +87,10 @@ def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[flo
         "unscored": dict(sorted(tally.unscored.items())),
         "failures": dict(tally.failures.most_common()),
         "shortfall": [{"cell": " × ".join(cell), "slots": n} for cell, n in sorted(tally.short.items())],
-        "exclusions": [e._asdict() for e in plan.space.exclusions],
-        "knowledge_used": len(tally.knowledge),
+        "exclusions": [r._asdict() for r in ruled_out(plan.space)],
+        "knowledge": [
+            {"kind": kind, "used": n, "entries": there, "uses": uses} for kind, n, there, uses in used(plan.knowledge, tally.knowledge)
+        ],
     }
     result["advice"] = advice(result)
     return result

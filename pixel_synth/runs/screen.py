@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pixel_synth.llms.connect import Links
-from pixel_synth.plan import Plan, coverage
+from pixel_synth.plan import Plan, coverage, ruled_out, used
 from pixel_synth.publish.tally import Tally, summary
 from pixel_synth.records import Conversation
 from pixel_synth.runs.directory import Run
@@ -19,6 +20,7 @@ from pixel_synth.settings import Settings
 WIDTH = 100
 BAR = 30
 SHORT_CELLS = 8
+SHOWN = 24  # values of a dimension, or groups of exclusions, that a dry run lists
 
 
 def say(text: str = "") -> None:
@@ -114,13 +116,25 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     say(f"plan: {len(plan.cells)} conversations, seed {settings.seed}, engine {settings.engine} {settings.model}".rstrip())
     for dim, values in coverage(plan.cells, plan.space).items():
         say(f"\n{dim:<34} target  planned")
-        for value, (target, actual) in values.items():
+        far = sorted(values, key=lambda v: values[v][1] - values[v][0])
+        shown = values if len(values) <= SHOWN else [*far[: SHOWN // 4], *far[-SHOWN // 4 :]]
+        for value in shown:
+            target, actual = values[value]
             say(f"  {value:<32} {target:6.1%}  {actual:6.1%}  {bar(actual, 24)}")
-    if plan.space.exclusions:
+        if len(values) > len(shown):
+            say(f"  … the {len(values) - len(shown)} others of {len(values)} lie between these")
+    groups = ruled_out(plan.space)
+    if groups:
         say("\nnever planned:")
-        for e in plan.space.exclusions:
-            say(f"  {e.one} × {e.other}: {e.reason}")
+        for r in groups[:SHOWN]:
+            more = f" and {len(r.ones) - 3} more" if len(r.ones) > 3 else ""
+            say(f"  {r.other} × {', '.join(r.ones[:3])}{more}: {r.reason}")
+        if len(groups) > SHOWN:
+            say(f"  … and {len(groups) - SHOWN} further groups; the report lists them all")
     sample = [plan.blueprint(i) for i in range(min(len(plan.cells), 200))]
+    say(f"\nknowledge in the first {len(sample)} blueprints   used      of")
+    for kind, n, there, _ in used(plan.knowledge, Counter(key for b in sample for key in b.knowledge)):
+        say(f"  {kind:<36} {n:5} {there:7}")
     calls = sum(b.turns + 2 for b in sample) / len(sample) + len(settings.judges)
     say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints)")
     if settings.engine != "composer":
