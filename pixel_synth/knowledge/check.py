@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import SLOTS, find_cue, slots, variants
 from pixel_synth.knowledge import language
+from pixel_synth.knowledge.claims import statements
 from pixel_synth.knowledge.load import Knowledge, Pack, line_of
 from pixel_synth.knowledge.models import (
     CrisisProtocol,
@@ -89,6 +90,11 @@ def check(knowledge: Knowledge, against: Path | None = None) -> list[Finding]:
                     dotted = ".".join(str(k) for k in (entry.id, *key))
                     findings.append(Finding(pack.path, line_of(text, full), dotted, message))
     findings += repeated_lines(knowledge)
+    for claim in statements(knowledge):
+        if claim.unsourced:
+            findings.append(
+                _finding(claim.pack, claim.key, claim.where, "no source carries this claim, or a statistic does not say which does")
+            )
     return sorted({*findings, *(_wording(knowledge, against) if readable else ())}, key=lambda f: (str(f.path), f.line, f.key))
 
 
@@ -215,6 +221,9 @@ def short_sentences(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, s
                 break
 
 
+SHORT_QUESTION = 8  # words
+
+
 def repeated_lines(knowledge: Knowledge) -> list[Finding]:
     """The same talk line twice in the base."""
     first: dict[str, str] = {}
@@ -225,6 +234,8 @@ def repeated_lines(knowledge: Knowledge) -> list[Finding]:
                 if field not in {"say", "ask", "hear", "says", "asides"}:
                     continue
                 where = f"{entry.id}.{'.'.join(map(str, key))}"
+                if field == "ask" and len(line.split()) <= SHORT_QUESTION:
+                    line = f"{entry.id}: {line}"  # short questions are anybody's; twice in one entry is once too often
                 if line in first and first[line] != where:
                     found.append(_finding(pack, ("entries", i, *key), where, f"same line as {first[line]}: {line!r}"))
                 first.setdefault(line, where)
