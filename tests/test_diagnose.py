@@ -137,3 +137,40 @@ def test_severity_is_told_only_where_the_manual_counts_it(knowledge: Knowledge) 
 def test_findings_that_the_disorder_does_not_have_are_refused() -> None:
     with pytest.raises(ValueError, match="no criterion z9"):
         evaluate(KNOWN["panic_disorder"], Findings(criteria=frozenset({"z9"})))
+
+
+# -------------------------------------------------------------------------------------- other chapters
+
+
+def test_mania_needs_a_week_unless_admitted_and_one_sign_more_when_only_irritable() -> None:
+    id = "bipolar_i_disorder"
+    irritable = found(id, "manic_a_elated", "manic_b4", "manic_b5", "manic_b6", "manic_b7")
+    elated = found(id, "manic_a_irritable", "manic_b4", "manic_b5", "manic_b6", "manic_b7")
+    assert standing(id, elated, duration_days=7) == "met", "3 of 7 with elation"
+    assert standing(id, irritable, duration_days=7) == "not_met", "3 of 7 with irritability alone"
+    assert standing(id, irritable | {"manic_b4"}, duration_days=7) == "met", "4 of 7 with irritability alone"
+    assert standing(id, elated, duration_days=6) == "not_met"
+    assert standing(id, elated, duration_days=2, circumstances=frozenset({"hospitalization"})) == "met"
+    assert standing(id, elated, duration_days=30, circumstances=frozenset({"substance"})) == "not_met"
+
+
+@pytest.mark.parametrize("id", ["schizophrenia", "schizophreniform_disorder"])
+def test_two_of_five_signs_of_psychosis_with_one_of_the_first_three(id: str) -> None:
+    days = KNOWN[id].min_duration_days
+    assert standing(id, found(id, "a1", "a2", "a3"), duration_days=days) == "not_met", "only disorganised behaviour and negative symptoms"
+    assert standing(id, found(id, "a2", "a3", "a4"), duration_days=days) == "met"
+    assert standing(id, found(id, "a2", "a3", "a4", "a5"), duration_days=days) == "not_met", "1 of 5"
+
+
+def test_psychosis_is_told_apart_by_how_long_it_lasts() -> None:
+    for days, expected in ((20, "brief_psychotic_disorder"), (90, "schizophreniform_disorder"), (200, "schizophrenia")):
+        met = {id for id in ("brief_psychotic_disorder", "schizophreniform_disorder", "schizophrenia")
+               if standing(id, found(id), duration_days=days) == "met"}  # fmt: skip
+        assert met == {expected}, days
+
+
+def test_separation_anxiety_in_children_takes_four_weeks_and_in_adults_half_a_year() -> None:
+    id = "separation_anxiety_disorder"
+    assert standing(id, found(id), duration_days=28, age=9) == "met"
+    assert standing(id, found(id), duration_days=28, age=30) == "not_met"
+    assert standing(id, found(id), duration_days=180, age=30) == "met"

@@ -101,7 +101,7 @@ MANUAL: dict[str, Manual] = {
     "prolonged_grief_disorder": m(365, "F43.81", (2, 1), (8, 3), child_days=180),
     # dissociative
     "dissociative_identity_disorder": m(0, "F44.81"),
-    "dissociative_amnesia": m(0, "F44.0"),
+    "dissociative_amnesia": m(0, "F44.0 F44.1"),
     "depersonalization_derealization_disorder": m(0, "F48.1", (2, 1)),
     # somatic
     "somatic_symptom_disorder": m((0, 180, 181), "F45.1", (3, 1)),
