@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pixel_synth.errors import GrammarError
 from pixel_synth.grammar import SLOTS, find_cue, slots, variants
 from pixel_synth.knowledge import language
+from pixel_synth.knowledge.assess import gaps
 from pixel_synth.knowledge.claims import statements
 from pixel_synth.knowledge.load import Knowledge, Pack, line_of
 from pixel_synth.knowledge.models import (
@@ -50,7 +51,7 @@ class Finding(NamedTuple):
 
 Key = tuple[str | int, ...]
 TALK = {"say", "hear", "ask", "asides", "openers", "says", "think", "think_you", "pro", "con", "fairer", "np", "place",
-        "avoids", "wants", "steps", "copes", "strengths", "bodies", "repairs", "intro"}  # fmt: skip
+        "avoids", "wants", "steps", "copes", "strengths", "bodies", "repairs", "intro", "close"}  # fmt: skip
 
 
 def walk(value: object, at: Key = ()) -> Iterator[tuple[Key, object]]:
@@ -221,6 +222,12 @@ def short_sentences(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, s
                 break
 
 
+def bands_cover(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
+    """Every value of a scale lies in exactly one of its bands."""
+    if isinstance(entry, Instrument):
+        yield from ((("bands",), message) for message in gaps(entry))
+
+
 SHORT_QUESTION = 8  # words
 
 
@@ -251,6 +258,7 @@ ENTRY_CHECKS: tuple[Callable[[Entry, Knowledge], Iterator[tuple[Key, str]]], ...
     references,
     ways_of_telling,
     short_sentences,
+    bands_cover,
 )
 
 __all__ = ["Finding", "Reply", "check", "talk_lines", "walk"]

@@ -45,12 +45,19 @@ class Scale(Part):
     items: tuple[Id, ...] = Field(default=(), description="empty: all items that are not optional")
     method: Literal["sum", "mean", "max", "count"] = "sum"
     threshold: float = 1.0
-    missing: int = Field(default=0, ge=0, description="unanswered items that are made up for by the mean of the others")
+    missing: int = Field(default=0, ge=0, description="unanswered items that are made up for by the mean of the others (sum and mean only)")
+    factor: float = Field(
+        default=1.0, gt=0, description="what the sum, mean, max or count is multiplied by: 2 in the DASS-21, 4 in the WHO-5"
+    )
+    worse: Literal["high", "low"] = Field(default="high", description="which end of the scale is the troubled one")
     norms: tuple[Norm, ...] = ()
 
 
 class Band(Part):
-    """A range of a scale (closed, in points) and what the literature calls it."""
+    """A range of a scale (closed, in points) and what the literature calls it.
+
+    The bands of one scale cover its range without overlap; a further cut-off is a `Flag` over the scale.
+    """
 
     scale: Id
     low: float
@@ -59,14 +66,26 @@ class Band(Part):
     source: tuple[str, ...] = Field(min_length=1)
 
 
+class Mark(Part):
+    """A threshold of one member of a rule."""
+
+    of: Id
+    at_least: float
+
+
 class Flag(Part):
-    """A rule over single answers or scales: at least ``count`` of ``of`` (items or scales) at ``at_least`` points or more."""
+    """A rule over single answers or scales: at least ``count`` of ``of`` (items or scales) at ``at_least`` scored points or more."""
 
     id: Id
     of: tuple[Id, ...] = Field(min_length=1)
     at_least: float
     count: int = Field(default=1, ge=1)
+    most: int | None = Field(default=None, description="not raised when more than these are met")
+    own: tuple[Mark, ...] = Field(default=(), description="thresholds of members for which ``at_least`` does not hold")
+    needs: tuple[Id, ...] = Field(default=(), description="flags, named before this one, that must be raised as well")
     means: Text
+    urgent: bool = Field(default=False, description="about safety: taken up as soon as an answer raises it, before the next question")
+    leads: tuple[Lead, ...] = Field(default=(), description="what is said then, in order; none: the shared safety talk when urgent")
     source: tuple[str, ...] = Field(min_length=1)
 
 
@@ -89,6 +108,7 @@ class Instrument(Entry):
     disorders: tuple[Id, ...] = ()
     intro: tuple[Talk, ...] = Field(default=(), description="how a clinician introduces it")
     leads: tuple[Lead, ...] = Field(default=(), description="talk about the answers, for a session that turns to them")
+    close: tuple[Talk, ...] = Field(default=(), description="how a clinician ends it and says what happens next; none: the shared closing")
 
     @property
     def questions(self) -> tuple[Lead, ...]:
@@ -106,9 +126,15 @@ class Instrument(Entry):
         for band in self.bands:
             if band.scale not in scales:
                 raise ValueError(f"a band names the unknown scale {band.scale}")
+        earlier: set[str] = set()
         for flag in self.flags:
             if unknown := set(flag.of) - items - scales:
                 raise ValueError(f"flag {flag.id} names unknown items or scales: {', '.join(sorted(unknown))}")
+            if unknown := {mark.of for mark in flag.own} - set(flag.of):
+                raise ValueError(f"flag {flag.id} has thresholds for what it is not over: {', '.join(sorted(unknown))}")
+            if unknown := set(flag.needs) - earlier:
+                raise ValueError(f"flag {flag.id} needs flags that are not named before it: {', '.join(sorted(unknown))}")
+            earlier.add(flag.id)
         for item in self.items:
             if not (item.options or self.options):
                 raise ValueError(f"item {item.id} has no answers")
