@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth import __version__
+from pixel_synth.cli import knowledge
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -36,30 +37,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    knowledge = commands.add_parser(
-        "knowledge", help="the knowledge packs: list, show, check; instruments: score, administer, persona"
-    ).add_subparsers(required=True, metavar="ACTION")
-    listing = add("list", knowledge_list, "list entries, of one kind or all", knowledge)
-    listing.add_argument("kind", nargs="?", help="disorder, modality, population, attachment, defense, …, or a folder such as pdm2")
-    add("show", knowledge_show, "print one entry as YAML", knowledge).add_argument("id", help="an entry's id, e.g. panic_disorder")
-    add("check", knowledge_check, "validate every pack: schema, talk notation, cues, references, repeated lines", knowledge)
-
-    scoring = add("score", knowledge_score, "score the answers to an instrument: values, bands, norms, flags", knowledge)
-    scoring.add_argument("instrument", metavar="INSTRUMENT", help="an instrument's id, e.g. phq9")
-    talk = add("administer", knowledge_administer, "write the conversation in which an instrument is filled in", knowledge)
-    talk.add_argument("instrument", metavar="INSTRUMENT", help="an instrument's id, e.g. gad7")
-    talk.add_argument("--seed", type=int, default=0, help="decides the words, and the answers when none are given (default 0)")
-    talk.add_argument("--severity", choices=("none", "mild", "moderate", "severe"), help="of drawn answers; default: drawn, too")
-    person = add("persona", knowledge_persona, "a Big Five persona from answers to the IPIP-NEO-120", knowledge)
-    person.add_argument(
-        "--group", default="", help='norm group, e.g. "women 21-40"; default: levels by the range of each scale, not normed'
-    )
-    for sub in (scoring, talk, person):
-        given = sub.add_mutually_exclusive_group(required=sub is not talk)
-        given.add_argument("--answers", metavar="FILE", help="JSON (points by item) or CSV (item,points); - reads standard input")
-        given.add_argument("--ask", action="store_true", help="ask for the answers here, one item at a time")
-        sub.add_argument("--json", action="store_true", help="everything as JSON")
-
+    knowledge.add_commands(commands)
     config = commands.add_parser("config", help="the settings: show, check").add_subparsers(required=True, metavar="ACTION")
     add("show", config_show, "print the settings in force as JSON", config)
     add("check", config_check, "validate pixel.toml and PIXEL_* variables", config)
@@ -124,80 +102,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-
-
-def knowledge_list(args: argparse.Namespace) -> int:
-    """List entries by kind."""
-    from pixel_synth.errors import UsageError
-    from pixel_synth.knowledge import load
-
-    base = load()
-    packs = [p for p in base.packs if not args.kind or args.kind in (p.kind, p.path.parent.name)]
-    if not packs:
-        known = sorted({p.kind for p in base.packs} | {p.path.parent.name for p in base.packs})
-        raise UsageError(f"no kind or folder {args.kind!r}", hint=f"known: {', '.join(known)}")
-    for kind in dict.fromkeys(p.kind for p in packs):
-        entries = [e for p in packs if p.kind == kind for e in p.entries]
-        print(f"{kind} ({len(entries)})")
-        for entry in sorted(entries, key=lambda e: e.id):
-            print(f"  {entry.id:<44} {entry.name}")
-    return 0
-
-
-def knowledge_show(args: argparse.Namespace) -> int:
-    """Print entries with an id, with their sources."""
-    import yaml
-
-    from pixel_synth.errors import KnowledgeError
-    from pixel_synth.knowledge import load
-
-    base = load()
-    found = [(p, e) for p in base.packs for e in p.entries if e.id == args.id]
-    if not found:
-        from difflib import get_close_matches
-
-        near = get_close_matches(args.id, [e.id for p in base.packs for e in p.entries], n=4)
-        raise KnowledgeError(f"no entry {args.id!r}", hint=f"did you mean: {', '.join(near)}" if near else "pixel-synth knowledge list")
-    for pack, entry in found:
-        print(f"# {pack.kind}, {pack.path.name}")
-        for key in entry.source:
-            print(f"# source {key}: {pack.sources[key].cite} {pack.sources[key].doi}".rstrip())
-        print(yaml.safe_dump(entry.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True, width=110))
-    return 0
-
-
-def knowledge_check(args: argparse.Namespace) -> int:
-    """Run every check over the packs."""
-    from pixel_synth.knowledge import load
-    from pixel_synth.knowledge.check import check
-
-    base = load()
-    findings = check(base)
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    print(f"{len(base.packs)} packs, {sum(len(p.entries) for p in base.packs)} entries, {len(findings)} findings")
-    return 1 if findings else 0
-
-
-def knowledge_score(args: argparse.Namespace) -> int:
-    """Score the answers to an instrument."""
-    from pixel_synth.knowledge.commands import score_command
-
-    return score_command(args)
-
-
-def knowledge_administer(args: argparse.Namespace) -> int:
-    """Write a screening conversation."""
-    from pixel_synth.knowledge.commands import administer_command
-
-    return administer_command(args)
-
-
-def knowledge_persona(args: argparse.Namespace) -> int:
-    """Turn the answers to an inventory into a Big Five persona."""
-    from pixel_synth.knowledge.commands import persona_command
-
-    return persona_command(args)
 
 
 def config_show(args: argparse.Namespace) -> int:
