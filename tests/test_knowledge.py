@@ -299,4 +299,4 @@ def test_severity_codes_are_those_of_icd10cm(knowledge: Knowledge) -> None:
 def test_plausible_spans() -> None:
     for topic in DISORDERS.values():
         low, high = topic.duration_range_days
-        assert topic.min_duration_days <= low < high <= 60 * 365
+        assert topic.min_duration_days <= low < high <= 75 * 365

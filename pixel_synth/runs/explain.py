@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pixel_synth.errors import PixelError, RunError, UsageError
-from pixel_synth.knowledge.load import Pack, knowledge_dir, load, read_pack
+from pixel_synth.knowledge.load import Pack, load
 from pixel_synth.knowledge.models import Disorder
 from pixel_synth.knowledge.pieces import Entry
 from pixel_synth.llms.ledger import Ledger, StoredCall
@@ -67,11 +66,10 @@ class CallTold(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """The calls of a record, what could not be had of them, and whether the chain was walked for them, with all packs loaded."""
+    """The calls of a record, and what could not be had of them."""
 
     told: list[CallTold]
     lost: str = ""
-    walked: bool = False
 
 
 class Other(NamedTuple):
@@ -148,8 +146,8 @@ def explain(beginning: str, run: Path | None = None, *, full: bool = False) -> A
     finally:
         index.close()
     bp, c = attempt.blueprint, attempt.conversation
-    calls, lost, walked = _calls(root, attempt, full)
-    packs = load().packs if walked else tuple(_packs_with({ref.partition(":")[2] for ref in bp.knowledge}))
+    calls, lost = _calls(root, attempt, full)
+    packs = load().packs
     topic = next((e for p in packs if p.kind == "disorder" for e in p.entries if e.id == bp.topic and isinstance(e, Disorder)), None)
     prompts = [PromptState(ref, _here(ref)) for ref in (c.provenance.prompts if c else ())]
     return Account(root, _info(root), place, attempt, topic, list(_cited(bp, packs)), prompts, calls, lost, others)
@@ -200,14 +198,6 @@ def _find(beginning: str, roots: list[Path]) -> tuple[Path, Index, Place]:
 
 
 # ---------------------------------------------------------------------------------- knowledge and prompts
-
-
-def _packs_with(ids: set[str]) -> Iterator[Pack]:
-    """Yield the packs that may hold one of the ids; the others, most of them, are not parsed."""
-    sign = re.compile(rf"\bid: *[\"']?(?:{'|'.join(map(re.escape, ids))})\b")
-    for path in sorted(knowledge_dir().rglob("*.yaml")):
-        if sign.search(path.read_text(encoding="utf-8")):
-            yield read_pack(path)
 
 
 def _cited(bp: Blueprint, packs: Iterable[Pack]) -> Iterator[Cited]:
@@ -263,7 +253,7 @@ def _walked(root: Path, attempt: Attempt, ledger: Ledger, found: list[StoredCall
         run = Run.open(root)
         recalled = asyncio.run(walk(attempt.blueprint, load(), recalling(run.links, ledger), run.settings)).calls
     except PixelError as error:
-        return Calls([_told(c, prompt=LOST) for c in found], error.message, walked=True)
+        return Calls([_told(c, prompt=LOST) for c in found], error.message)
     by_key = {c.key: c for c in found}
     left = [c for c in found if c.key not in {r.key for r in recalled}]
     calls: list[CallTold] = []
@@ -276,7 +266,7 @@ def _walked(root: Path, attempt: Attempt, ledger: Ledger, found: list[StoredCall
             calls.append(_told(by_key[r.key], ", ".join(notes), r.call.messages, VERIFIED))
         else:
             calls.append(_failed(r))
-    return Calls(calls + [_told(c, prompt=LOST) for c in left], LOST if left else "", walked=True)
+    return Calls(calls + [_told(c, prompt=LOST) for c in left], LOST if left else "")
 
 
 def _failed(r: Recalled) -> CallTold:

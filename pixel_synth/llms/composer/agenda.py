@@ -160,7 +160,7 @@ def fit(items: list[Item], bp: Blueprint, draw: Draw, rupture: Rupture | None = 
         elif spare:
             gone = items.pop(draw.pick(spare))
             items[0].riders += gone.riders
-        else:
+        elif not _dissolve(items, limit):
             moves = [i for i, item in enumerate(items) if item.kind == "move"]
             if not moves:
                 break
@@ -197,3 +197,22 @@ def _seat(items: list[Item], i: int, limit: int) -> Item | None:
     if open_:
         return open_[0] if limit > 1 else open_[-1]
     return next((item for item in items[i:] if item.kind == "risk" and not item.riders), None)
+
+
+def _dissolve(items: list[Item], limit: int) -> bool:
+    """Take away one item that has riders and seat it and each of them elsewhere; false when there is no such item."""
+    for i in range(len(items) - 1, 0, -1):
+        item = items[i]
+        if not item.client_led or not item.riders or item.kind in ("risk", "defense", "population"):
+            continue
+        rest, seats = [*items[:i], *items[i + 1 :]], []
+        for piece in (item, *item.riders):
+            if seat := _seat(rest, i, limit):
+                seat.riders.append(piece)
+                seats.append(seat)
+        if len(seats) == 1 + len(item.riders):
+            item.riders, items[:] = [], rest
+            return True
+        for seat in reversed(seats):
+            seat.riders.pop()
+    return False
