@@ -148,6 +148,42 @@ def variants(text: str, limit: int = 512) -> list[str]:
     return walk(parse(text))
 
 
+_CONTENT = re.compile(r"[a-z]{4,}")
+_EMPTY = frozenset(
+    "that with what they them this have your just from when then there about like were been some than into only even more".split()
+)
+
+
+@cache
+def sure_words(text: str) -> frozenset[str]:
+    """Return the content words (four letters and more) that every expansion of a line has."""
+    return _words(parse(text), both=False) - _EMPTY
+
+
+@cache
+def open_words(text: str) -> frozenset[str]:
+    """Return the content words that only some expansions of a line have."""
+    tree = parse(text)
+    return _words(tree, both=True) - _words(tree, both=False) - _EMPTY
+
+
+def _words(seq: Seq, both: bool) -> frozenset[str]:
+    """Return the words of a tree: of all alternatives together (``both``), or those that all alternatives share."""
+    found: set[str] = set()
+    for node in seq:
+        if isinstance(node, str):
+            found.update(_CONTENT.findall(node.lower()))
+        elif isinstance(node, Choice):
+            options = [_words(option, both) for option in node.options]
+            found.update(frozenset[str]().union(*options) if both else options[0].intersection(*options[1:]))
+    return frozenset(found)
+
+
+def answers(line: str, template: str, said: str) -> bool:
+    """Whether a line fits what was said of a template: it takes up no word of an alternative that was not chosen."""
+    return not (sure_words(line) & open_words(template) - set(_CONTENT.findall(said.lower())))
+
+
 def _cue(cue: str) -> str:
     parts = []
     for word in re.split(r"(\.\.|\s+)", cue.strip().lower()):

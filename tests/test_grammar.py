@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixel_synth.errors import GrammarError
-from pixel_synth.grammar import SLOTS, expand, find_cue, parse, slots, variants
+from pixel_synth.grammar import SLOTS, answers, expand, find_cue, open_words, parse, slots, sure_words, variants
 
 WORD = st.text("abcdefgh ,.'’–", min_size=1, max_size=8)
 SLOT = st.sampled_from(sorted(SLOTS)).map(lambda s: "{" + s + "}")
@@ -95,3 +95,13 @@ def test_cues_find_words_stems_and_gaps(cue: str, text: str, there: bool) -> Non
 def test_a_plain_cue_finds_itself_as_a_whole_word_only(word: str, other: str) -> None:
     assert find_cue([word], f"{other} {word}, {other}")
     assert not find_cue([word], f"q{word}q")
+
+
+def test_a_line_that_takes_up_an_alternative_fits_only_what_was_chosen() -> None:
+    told = "I put the [kettle|radio] on, and the whole [house|flat [over the shop|]] went quiet."
+    assert sure_words(told) >= {"whole", "quiet", "went"}
+    assert open_words(told) == {"kettle", "radio", "house", "flat", "over", "shop"}
+    assert answers("the kettle was company", told, "i put the kettle on, and the whole house went quiet.")
+    assert not answers("the kettle was company", told, "i put the radio on, and the whole house went quiet.")
+    assert answers("the [kettle|radio] was company", told, "i put the radio on, and the whole house went quiet.")
+    assert answers("it was quiet", told, "i put the radio on, and the whole house went quiet.")

@@ -78,6 +78,7 @@ def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[flo
         "coverage": cover,
         "chapters": dict(sorted(chapters.items())),
         "complexity": dict(sorted(tally.labels["complexity"].items())),
+        "evidence": dict(tally.evidence.most_common()),
         "therapist_acts": dict(tally.acts.most_common()),
         "messages": {str(k): v for k, v in sorted(tally.turn_counts.items())},
         "words": tally.words,

@@ -57,6 +57,7 @@ class Tally:
         self.failures: Counter[str] = Counter()  # failed attempts by kind
         self.slots: set[int] = set()
         self.knowledge: Counter[str] = Counter()
+        self.evidence: Counter[str] = Counter()  # how well the modality is supported for the topic
         self.acts: Counter[str] = Counter()
         self.turn_counts: Counter[int] = Counter()
         self.words = {"user": 0, "assistant": 0}
@@ -110,6 +111,8 @@ class Tally:
         for dim, value in c.labels.model_dump().items():
             if value:
                 self.labels[dim][value] += 1
+        if c.blueprint and c.blueprint.evidence:
+            self.evidence[c.blueprint.evidence] += 1
         self.cells[c.labels.topic, c.labels.modality] += 1
         self.knowledge.update(c.provenance.knowledge)
         self.acts.update(t.act for t, m in zip(c.turns, c.messages, strict=True) if m.role == "assistant")

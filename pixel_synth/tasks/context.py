@@ -268,7 +268,8 @@ class Context:
         """What helps, what harms, what must not be assumed; and what else colours this session."""
         p = self.knowledge.get(Population, self.bp.population)
         return bullets([f"{p.name}: {p.summary}", *(f"helps: {h}" for h in p.helps[:3]), *(f"harms: {h}" for h in p.harms[:3]),
-                        *(f"never assume: {s}" for s in p.stereotypes[:2]), *self._features()])  # fmt: skip
+                        *(f"never assume: {s}" for s in p.stereotypes[:2]), *(f"therapist: {a}" for a in p.adapt[:3]),
+                        *(f"say “{w.say}”, not “{w.avoid}”" for w in p.language[:3]), *self._features()])  # fmt: skip
 
     def _features(self) -> list[str]:
         """What the session meets besides its topic: name, what it is, and how it is met."""

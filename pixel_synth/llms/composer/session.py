@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from pixel_synth.draw import Draw
-from pixel_synth.grammar import find_cue
+from pixel_synth.grammar import answers, find_cue
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Attachment, Occupation, Trait
 from pixel_synth.knowledge.pieces import Beat, Lead, Reply
@@ -25,6 +25,7 @@ from pixel_synth.records import Blueprint, Role, TurnTag
 
 R = TypeVar("R", bound=Reply)
 _ACTS = {"engaged": "engage", "reluctant": "hesitate", "resistant": "resist", "any": "reply"}
+RETELL = 8  # times a line is told anew when nothing that answers it fits
 PACE = {"even": 0.6, "fast": 0.9, "slow": 0.2, "erratic": 0.45}
 
 
@@ -125,12 +126,12 @@ class Session:
         self._therapist(heard[:1], None, item.phase, ask=question)
         if item.hold_back:
             held = self._pick(self.attachment.reluctance)
-            said = self.voice.client(held.say)
+            said = self._say(held)
             self._client(self._styled([said], []), item.phase, "hold_back")
             room = self.voice.therapist(self.voice.symbol("leave_open"))
             self._therapist([self._hear(held, said)], None, item.phase, ask=room, act="make_room")
         answer = self._pick(beat.then)
-        said = self.voice.client(answer.say)
+        said = self._say(answer)
         self._client(self._styled([said], [], plain=item.kind == "risk"), item.phase, "answer")
         self._therapist([self._hear(answer, said)], after, item.phase)
 
@@ -140,7 +141,7 @@ class Session:
         strained = item.rupture.says if item.rupture else ()
         reply = self._pick(strained or [r for r in lead.replies if r.stance in (stance, "any")] or lead.replies)
         safety = item.phase == "safety"
-        text = self.voice.client(reply.say)
+        text = self._say(reply)
         if safety and self.draw.chance(0.5):
             text = f"{self.voice.client(self.voice.symbol('stall_safe'))} {lower_first(text)}"
         self._client(
@@ -157,7 +158,7 @@ class Session:
         self._therapist(heard, None, item.phase, ask=repair, act="repair")
         mended = self.voice.fresh(item.rupture.mends, lambda r: r.say)
         self.state.alliance = min(1.0, self.state.alliance + 0.25)
-        said = self.voice.client(mended.say)
+        said = self._say(mended)
         self._client(self._styled([said], []), item.phase, "mend")
         self._therapist([self._hear(mended, said)], after, item.phase)
 
@@ -187,7 +188,7 @@ class Session:
         found: list[tuple[Beat, str]] = []
         for _ in range(8):
             beat = self._pick(beats)
-            said = self.voice.client(beat.say)
+            said = self._say(beat)
             if not cues or find_cue(cues, said):
                 found.append((beat, said))
             if len(found) == 3:
@@ -199,14 +200,26 @@ class Session:
                 self.voice.used.discard(beat.say)
         return best
 
+    def _say(self, reply: Reply) -> str:
+        """Put a reply into the client's words, so that one of the lines that answer it fits the alternatives that were chosen."""
+        said = self.voice.client(reply.say)
+        for _ in range(RETELL):
+            asked = not isinstance(reply, Beat) or any(answers(line, reply.say, said) for line in reply.ask)
+            if asked and any(answers(line, reply.say, said) for line in reply.hear):
+                break
+            said = self.voice.client(reply.say)
+        return said
+
     def _ask(self, beat: Beat, said: str) -> str:
-        """Ask one of the beat's questions; mostly the one that stays closest to the client's words."""
-        lines = [self.voice.therapist(line) for line in beat.ask]
+        """Ask one of the beat's questions that fit what was said; mostly the one that stays closest to the client's words."""
+        fitting = [line for line in beat.ask if answers(line, beat.say, said)] or beat.ask
+        lines = [self.voice.therapist(line) for line in fitting]
         return max(lines, key=lambda line: echo.shared(line, said)) if self.draw.chance(0.7) else self.draw.pick(lines)
 
     def _hear(self, reply: Reply, said: str) -> Heard:
-        """Put back what was heard; mostly in the wording that stays closest to the client's."""
-        lines = [tidy(self.voice.therapist(line)) for line in reply.hear]
+        """Put back what was heard, in a wording that fits; mostly in the one that stays closest to the client's."""
+        fitting = [line for line in reply.hear if answers(line, reply.say, said)] or reply.hear
+        lines = [tidy(self.voice.therapist(line)) for line in fitting]
         close = self.draw.chance(0.85)
         return Heard(max(lines, key=lambda line: echo.shared(line, said)) if close else self.draw.pick(lines), said)
 
