@@ -25,7 +25,7 @@ def add_commands(commands: Any) -> None:
     listing = add("list", list_entries, "list entries, of one kind or all")
     listing.add_argument("kind", nargs="?", help="disorder, modality, population, attachment, defense, …, or a folder such as pdm2")
     add("show", show_entry, "print one entry as YAML").add_argument("id", help="an entry's id, e.g. panic_disorder")
-    check = add("check", check_packs, "validate every pack: schema, talk, cues, references, sources, wording, repeated lines")
+    check = add("check", check_packs, "validate every pack: schema, talk, cues, references, sources, wording, spelling, repeated lines")
     check.add_argument("--against", type=Path, metavar="DIR", help="also find runs of 12 words that any text below this folder has as well")
     claims = add("claims", list_claims, "list every clinical claim with the sources that carry it")
     claims.add_argument("--unsourced", action="store_true", help="only those without a source; exit status 1 when there are any")
@@ -107,14 +107,19 @@ def show_entry(args: argparse.Namespace) -> int:
 
 def check_packs(args: argparse.Namespace) -> int:
     """Run every check over the packs."""
-    from pixel_synth.errors import UsageError
+    from pixel_synth.errors import KnowledgeError, UsageError
     from pixel_synth.knowledge import load
-    from pixel_synth.knowledge.check import check
+    from pixel_synth.knowledge.check import check, spelling
+    from pixel_synth.knowledge.load import knowledge_dir
 
     if args.against and not args.against.is_dir():
         raise UsageError(f"--against {args.against}: no such folder")
     base = load()
     findings = check(base, args.against)
+    try:
+        findings += spelling(base, knowledge_dir())
+    except KnowledgeError as error:
+        print(f"{error}; spelling is not checked", file=sys.stderr)
     for finding in findings:
         print(finding, file=sys.stderr)
     print(f"{len(base.packs)} packs, {sum(len(p.entries) for p in base.packs)} entries, {len(findings)} findings")

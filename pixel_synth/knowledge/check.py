@@ -34,6 +34,7 @@ from pixel_synth.knowledge.models import (
     Syndrome,
 )
 from pixel_synth.knowledge.pieces import Beat, Entry, Feature, Reply
+from pixel_synth.knowledge.spelling import WORDS, unknown_words
 
 
 class Finding(NamedTuple):
@@ -108,6 +109,16 @@ def _wording(knowledge: Knowledge, against: Path | None) -> list[Finding]:
     ]
     worded += language.overlaps(knowledge, against) if against else []
     return [_finding(slip.pack, slip.key, slip.where, slip.message) for slip in worded]
+
+
+def spelling(knowledge: Knowledge, folder: Path) -> list[Finding]:
+    """Return words that neither the dictionary nor ``words.txt`` of the folder knows.
+
+    Raises:
+        KnowledgeError: When the dictionary is not installed.
+    """
+    text = f"is in no dictionary: mend it, or add it to {WORDS}"
+    return [_finding(pack, key, where, f"{word!r} {text}") for pack, key, where, word in unknown_words(knowledge, folder)]
 
 
 def notation(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
@@ -261,4 +272,4 @@ ENTRY_CHECKS: tuple[Callable[[Entry, Knowledge], Iterator[tuple[Key, str]]], ...
     bands_cover,
 )
 
-__all__ = ["Finding", "Reply", "check", "talk_lines", "walk"]
+__all__ = ["Finding", "Reply", "check", "spelling", "talk_lines", "walk"]
