@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -155,6 +156,34 @@ def test_plus_and_minus_keys_means_and_open_ranges() -> None:
     assert [i.reverse for i in model.items] == [False, True, False, True]
     assert {s.method for s in model.scales} == {"mean"}
     assert [(b.scale, b.low, b.high) for b in model.bands] == [("lift", 2.5, 3), ("pull", 1, 1.5)]
+
+
+def test_a_table_of_items_with_answers_in_brackets() -> None:
+    model = entry("tables.md", "tabled_fear_questionnaire").model()
+    assert isinstance(model, Instrument)
+    assert [(i.asks, i.reverse) for i in model.items] == [
+        ("I avoid tables.", False),
+        ("I sit on floors.", False),
+        ("I love a table.", True),
+    ]
+    assert [(o.points, o.label) for o in model.options] == [(0, "Never"), (1, "Sometimes"), (2, "Often")]
+    assert [(b.low, b.high, b.label) for b in model.bands] == [(0, 1, "Low"), (2, 3, "Moderate"), (4, 6, "High")]
+    assert (model.kind, model.period) == ("screen", "the past month")
+
+
+def test_labels_in_any_order_and_a_list_of_reversed_items() -> None:
+    model = entry("chairs.txt", "chair_comfort_list").model()
+    assert isinstance(model, Instrument)
+    assert [i.reverse for i in model.items] == [False, True, True]
+    assert [o.label for o in model.options] == ["never", "sometimes", "often"]
+    assert [(s.id, s.method, s.items) for s in model.scales] == [("total", "mean", ())]
+
+
+def test_an_inventory_without_answers_is_a_draft() -> None:
+    text = (TEXTS / "bells.md").read_text(encoding="utf-8")
+    (found,) = parse_text(re.sub(r"\*\*Answer scale.*", "", text).replace("15 or more", "15-18"), kind="instrument").entries
+    assert found.status == "draft"
+    assert found.missing == ("options",)
 
 
 def test_an_inventory_without_a_method_stays_a_draft() -> None:

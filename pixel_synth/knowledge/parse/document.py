@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +76,8 @@ def parse_lines(lines: Sequence[Line], name: str, kind: Kind | None = None) -> D
     found = levels([line for line in lines if line.number not in gone or ruled(line.text)])
     kept = [line._replace(text="") if ruled(line.text) else line for line in lines if line.number not in gone or ruled(line.text)]
     parts = pieces([(line, found.get(line.number, 0)) for line in kept], LABELLED, compounds(kept))
-    entries: list[Parsed] = []
+    entries: dict[tuple[str, str], Parsed] = {}
+    ordered: list[Parsed] = []
     read: dict[int, str] = {}
     why: dict[int, str] = {}
     for section in sections(parts):
@@ -87,14 +88,16 @@ def parse_lines(lines: Sequence[Line], name: str, kind: Kind | None = None) -> D
             why.update({n: reason for piece in section.body for n in piece.lines})
             continue
         parsed = _unique(reading, entries).finish()
-        entries.append(parsed)
+        entries.setdefault((parsed.kind, parsed.entry["id"]), parsed)
+        ordered.append(parsed)
         read.update({n: f"{reading.entry.get('id', '?')}: {field}" for n, field in reading.fields.items()})
         why.update(reading.why)
     if not entries:
         raise KnowledgeError(f"{name}: no entry found in {len(lines)} lines", hint=NOT_FOUND)
-    open_ = [line for line in lines if line.number not in blank | gone and line.number not in read]
+    told = blank | gone | set(read)
+    open_ = [line for line in lines if line.number not in told]
     unread = tuple(Unread(line.number, line.text.strip()[:60], why.get(line.number, "not understood")) for line in open_)
-    return Document(name, len(lines), len(blank), tuple(sorted(gone - blank)), read, unread, tuple(entries))
+    return Document(name, len(lines), len(blank), tuple(sorted(gone - blank)), read, unread, tuple(ordered))
 
 
 def _separator(line: Line) -> bool:
@@ -154,9 +157,8 @@ def _cased(name: str) -> str:
     return name[: abbr.start()].capitalize() + abbr[0] if abbr else name.capitalize()
 
 
-def _unique(reading: Reading, before: Sequence[Parsed]) -> Reading:
-    twin = next((p for p in before if p.kind == reading.kind and p.entry["id"] == reading.entry["id"]), None)
-    if twin:
+def _unique(reading: Reading, before: Mapping[tuple[str, str], Parsed]) -> Reading:
+    if twin := before.get((reading.kind, reading.entry["id"])):
         reading.fault(
             reading.line, f"{reading.kind} {reading.entry['id']!r} is already at line {twin.line}", "give one of them another heading"
         )

@@ -15,6 +15,7 @@ _ABBR = re.compile(r"\s*\((?P<abbr>[A-Z][A-Za-z0-9-]{1,14})\)\s*$")
 _OPTION = re.compile(
     r"\(?(?P<n>-?\d{1,2}(?:\.\d)?)\)?\s*[=:–—]\s*(?P<label>[^=]*?)(?=\s*(?:[;,|/]|\s)\s*\(?-?\d{1,2}(?:\.\d)?\)?\s*[=:–—]|[;|]?\s*$)"
 )
+_BRACKETED = re.compile(r"(?<![\w.])(?P<n>-?\d{1,2})\s*\((?P<label>[^()\d][^()]*)\)|(?P<label_>[^\W\d][^,;()]*?)\s*\((?P<n_>-?\d{1,2})\)")
 _LONE_OPTION = re.compile(r"^\(?(?P<n>-?\d{1,2})\)?[.)]?\s+(?P<label>[^\d\W].*)$")
 _PERIOD = re.compile(
     r"\b(?:over|during|in|for|within) "
@@ -103,7 +104,7 @@ def _special(reading: Reading, piece: Piece, parts: scores.Parts) -> bool:
 
 def _place(reading: Reading, piece: Piece, block: str, parts: scores.Parts) -> None:
     number = int(piece.mark.text) if piece.mark and piece.mark.text.isdigit() else None
-    options = [(float(m["n"]), m["label"].strip(" ,;.")) for m in _OPTION.finditer(piece.text)]
+    options = _options(piece.text, block)
     if block == "reverse" and (listed := scores.numbers(piece.text)) is not None:
         parts.reversed.update((n, piece.line) for n, _ in listed)
         return reading.took(piece.lines, "items.reverse")
@@ -123,6 +124,14 @@ def _place(reading: Reading, piece: Piece, block: str, parts: scores.Parts) -> N
     if scores.read(reading, piece, block, parts):
         return None
     return _text(reading, piece, block)
+
+
+def _options(text: str, block: str) -> list[tuple[float, str]]:
+    """Read "0 = never; 1 = often"; below a label for answers also "0 (never), 1 (often)" and "never (0), often (1)"."""
+    found = [(m["n"], m["label"]) for m in _OPTION.finditer(text)]
+    if not found and block == "options":
+        found = [(m["n"] or m["n_"], m["label"] or m["label_"]) for m in _BRACKETED.finditer(text)]
+    return [(float(n), label.strip(" ,;.")) for n, label in found]
 
 
 def _next(options: list[tuple[float, str]], parts: scores.Parts) -> bool:

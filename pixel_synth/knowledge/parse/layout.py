@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pixel_synth.knowledge.parse.source import Line
+from pixel_synth.knowledge.parse.source import MAX_LINE, Line
 
 _MARK = re.compile(
     r"^(?P<criterion>criteri(?:on|um)\s+)?"
@@ -30,7 +30,9 @@ _OPTION = re.compile(  # an answer or a range
 )
 _ATTACHED = re.compile(r"^[A-Z(\"“'][^.:;?!]{1,70}:(?:\s|$)|^With(?:out)? ")
 _SCALE = re.compile(r"^[^\d\W][^:=]{1,80}[:=]\s*(?:items?\s+)?\d{1,3}R?(?:\s*(?:,|and|-|–|to)\s*\d{1,3}R?)*\.?$")
-_RANGED = re.compile(r"^(?:[^\d\W][^:\d≥>]{0,60}?[:,]?\s+)?(?:(?:≥|>=)\s*\d|\d+(?:\.\d+)?\s*(?:(?:-|–|to)\s*\d|\+|or more))", re.IGNORECASE)
+_RANGED = re.compile(
+    r"^(?:[^\d\W][^:\d≥>]{0,60}?[:,]?\s+\(?)?(?:(?:≥|>=)\s*\d|\d+(?:\.\d+)?\s*(?:(?:-|–|to)\s*\d|\+|or more))", re.IGNORECASE
+)
 _KEYED = re.compile(r"^[(\[](?:R|[-+–−]|reversed?|reverse[- ]\w+)[)\]]$", re.IGNORECASE)  # a reverse mark that was wrapped
 
 
@@ -85,7 +87,7 @@ def furniture(lines: Sequence[Line]) -> set[int]:
         alone = all(not lines[j].text.strip() for j in (i - 1, i + 1) if 0 <= j < len(lines))
         if text and _PAGE_NUMBER.match(text) and alone:
             gone.add(line.number)
-        elif found := _RUNNING.match(text):
+        elif found := _RUNNING.match(text) if len(text) < 200 else None:
             title, page = (found[2], found[1]) if found[1] else (found[3], found[4])
             running.setdefault(_plain(title), []).append((line.number, int(page)))
     for title, seen_at in running.items():
@@ -106,12 +108,20 @@ def _plain(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return a line without Markdown emphasis, quote marks and table bars; a trailing lone ``*`` stays, it may mean something."""
-    text = text.replace("\u00a0", " ").replace("\u200b", "").strip()
+    text = re.sub(r"\s+", " ", text.replace("\u200b", "")).strip()
     text = re.sub(r"^(?:>\s*)+", "", text)
     if text.startswith("|") and text.endswith("|") and len(text) > 2:
         cells = [c.strip() for c in text.strip("|").split("|")]
         first, rest = cells[0], " ".join(c for c in cells[1:] if c)
-        text = f"{first}. {rest}" if re.fullmatch(r"\d{1,3}R?", first) else f"{first}: {rest}" if rest else first
+        text = (
+            f"{first}. {rest}"
+            if re.fullmatch(r"\d{1,3}R?", first)
+            else f"{first} {rest}"
+            if _MARK.match(first)
+            else f"{first}: {rest}"
+            if rest
+            else first
+        )
     text = re.sub(r"\*\*|__", "", text)
     text = re.sub(r"(?<!\w)([*_])(\S(?:[^*_]*\S)?)\1(?!\w)", r"\2", text)
     return text.rstrip("\\").strip()
@@ -154,7 +164,7 @@ def pieces(lines: Iterable[tuple[Line, int]], labelled: re.Pattern[str], compoun
             continue
         last = found[-1] if found and not found[-1].heading else None
         mark, rest = marked(text)
-        if last and _goes_on(last, text, mark, gap, labelled):
+        if last and len(last.text) < MAX_LINE and _goes_on(last, text, mark, gap, labelled):
             found[-1] = last._replace(text=_joined(last.text, text, compounds), lines=(*last.lines, line.number))
         else:
             found.append(Piece(rest, (line.number,), mark))
@@ -163,25 +173,26 @@ def pieces(lines: Iterable[tuple[Line, int]], labelled: re.Pattern[str], compoun
 
 
 def _goes_on(last: Piece, text: str, mark: Mark | None, gap: bool, labelled: re.Pattern[str]) -> bool:
-    if (labelled.match(text) or _SCALE.match(text)) and not _hyphenated(last.text):
+    tail = last.text[-80:]
+    if (labelled.match(text) or _SCALE.match(text)) and not _hyphenated(tail):
         return False
     if _KEYED.match(text):
         return not gap or bool(last.mark and last.mark.text.isdigit())
     if mark is not None:
-        return not gap and bool(mark.text) and not mark.named and bool(_DANGLING.search(last.text))
+        return not gap and bool(mark.text) and not mark.named and bool(_DANGLING.search(tail))
     if not last.text:
         return True
     if _RANGED.match(text) and _RANGED.match(last.text) and len(last.text) < 90:
         return False
-    if re.search(r"\b[Nn]ote:$", last.text):
+    if re.search(r"\b[Nn]ote:$", tail):
         return True
-    ended = bool(re.search(r"[.!?:;]['\"”’)\]]*$", last.text))
+    ended = bool(re.search(r"[.!?:;]['\"”’)\]]*$", tail))
     if gap:
-        if _hyphenated(last.text):
+        if _hyphenated(tail):
             return text[0].islower()
         return not ended and not labelled.match(last.text) and text[0].islower()
     if _OPTION.match(text):
-        return bool(_DANGLING.search(last.text)) or (not ended and text[0].isdigit() and len(last.text) > 60)
+        return bool(_DANGLING.search(tail)) or (not ended and text[0].isdigit() and len(last.text) > 60)
     return not (_ATTACHED.match(text) and (ended or (last.mark is not None and not last.mark.text)))
 
 
@@ -192,7 +203,7 @@ def _hyphenated(text: str) -> bool:
 def _joined(left: str, right: str, compounds: set[str]) -> str:
     if left.endswith("\u00ad"):
         return left[:-1] + right
-    if found := re.search(r"(\w+)[-‐]$", left):
+    if found := re.search(r"(\w+)[-‐]$", left[-80:]):
         head, tail = found[1].lower(), re.match(r"\w*", right)
         whole = f"{head}-{tail[0].lower() if tail else ''}"
         keep = head in _COMPOUND or head.isdigit() or whole in compounds or not right[:1].islower()

@@ -121,7 +121,7 @@ class Reading:
                 key = ".".join(map(str, item["loc"])) or self.kind
                 if item["type"] == "missing":
                     self.missing.append(key)
-                else:
+                elif item["loc"] or not self.missing:  # whether the whole is consistent shows when nothing is missing
                     self.fault(self._line(item["loc"]), f"{key}: {item['msg']}", _remedy(item["type"]))
         return Parsed(
             self.kind,

@@ -135,7 +135,7 @@ def youngest_age(text: str) -> int | None:
 # ------------------------------------------------------------------------------------------------- durations
 
 _IDLE = (  # phrases with a span of time that set no duration
-    rf"\b(?:without|never|not|no)\b[^.;]*?\bmore than {N} {UNIT}[^.;]*",
+    rf"\b(?:without|never|not|no)\b[^.;]{{0,120}}?\bmore than {N} {UNIT}[^.;]*",
     rf"\bwithin (?:a |an |the )?(?:first )?{N}[ -]{UNIT}(?: period)?",
     rf"\b(?:in|during|over|for) the (?:last|past|preceding|previous) {N} {UNIT}",
     rf"\b(?:every|each|per) (?:{N} )?{UNIT}",
