@@ -17,6 +17,7 @@ _NAMED = re.compile(r"^(?P<name>[^:]{2,120}?)\s*(?::|\s[–—-]\s)\s*(?P<text>\
 _SEVERITY = re.compile(r"^\W*(?P<level>mild|moderate|severe|extreme|profound)\b\s*(?:[:,–—-]|\(|$)\s*(?P<text>.*)$", re.IGNORECASE)
 _SPAN = re.compile(rf"\b({wording.N})(?:\s*(?:-|–|to|or)\s*({wording.N}|more))? (?:or more )?(?:symptoms|criteria|signs)\b", re.IGNORECASE)
 _CLAIMS = ("onset", "prevalence", "culture", "gender", "risk_note")
+_BEFORE = ("summary", "chapter", "code")  # labels that can stand above the first criterion
 _LIMIT = 900
 
 
@@ -41,16 +42,13 @@ def read_disorder(reading: Reading, body: Sequence[Piece]) -> None:
             if not rest:
                 continue
             piece = piece._replace(text=rest, mark=None)
-        if block == "criteria" or (piece.mark and piece.mark.text and not extra.get(block) and block not in extra):
-            if block != "criteria":
-                block = "criteria"
+        begins = piece.mark is not None and block in _BEFORE and not outline.top
+        if begins or (block in extra and _lettered(piece)):
+            block = "criteria"
+        if block == "criteria":
             _criterion(reading, outline, piece, body[i + 1 : i + 2])
         elif block in extra:
-            if piece.mark and re.fullmatch("[A-Z]", piece.mark.text):
-                block = "criteria"
-                outline.add(piece)
-            else:
-                extra[block].append(piece)
+            extra[block].append(piece)
         elif block == "code":
             _codes(reading, piece)
         else:
@@ -63,6 +61,10 @@ def read_disorder(reading: Reading, body: Sequence[Piece]) -> None:
     _specifiers(reading, extra["specifiers"])
     _severity(reading, extra["severity"])
     reading.missing += _TALK
+
+
+def _lettered(piece: Piece) -> bool:
+    return bool(piece.mark and re.fullmatch("[A-Z]", piece.mark.text))
 
 
 def _label(piece: Piece) -> tuple[str, str]:
