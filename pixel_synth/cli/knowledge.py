@@ -14,7 +14,7 @@ Command = Callable[[argparse.Namespace], int]
 def add_commands(commands: Any) -> None:
     """Add the ``knowledge`` commands to a parser's subparsers; imports nothing heavy."""
     knowledge = commands.add_parser(
-        "knowledge", help="the knowledge packs: list, show, check, claims, coverage, graph, site, meets, score, administer, persona"
+        "knowledge", help="the knowledge packs: list, show, check, claims, coverage, graph, site, meets, parse, score, administer, persona"
     ).add_subparsers(required=True, metavar="ACTION")
 
     def add(name: str, run: Command, help: str) -> argparse.ArgumentParser:
@@ -43,6 +43,14 @@ def add_commands(commands: Any) -> None:
     meets.add_argument("--age", type=int)
     meets.add_argument("--onset", type=int, metavar="AGE", help="age at which it began")
     meets.add_argument("--with", dest="circumstances", default="", metavar="IDS", help="circumstances, e.g. substance,bereavement")
+    parse = add("parse", parse_text, "read your own licensed text (criteria, PDM-2 sections, inventories) into packs")
+    parse.add_argument("path", type=Path, metavar="FILE", help=".txt, .md, or .pdf (needs the extra pdf)")
+    parse.add_argument(
+        "--kind", choices=("disorder", "syndrome", "capacity", "instrument"), help="read every section as this; default: by its content"
+    )
+    parse.add_argument("--out", type=Path, metavar="DIR", help="write packs there, drafts as ID.yaml.draft; default: print them")
+    parse.add_argument("--source", metavar="CITATION", default="", help="how to cite the text: authors (year). title. publisher.")
+    parse.add_argument("--report", action="store_true", help="print where every line went, and which were not understood")
     _instruments(add)
 
 
@@ -214,6 +222,25 @@ def evaluate_findings(args: argparse.Namespace) -> int:
         print(f"  not known: {question}")
     print("  This is what the rules say about these findings; a diagnosis needs somebody qualified to make it.")
     return 0 if verdict.met else 1
+
+
+def parse_text(args: argparse.Namespace) -> int:
+    """Read a user's own text into packs; exit status 1 when an entry failed."""
+    from pixel_synth.knowledge import parse
+
+    document = parse.parse_file(args.path, args.kind)
+    cite = args.source.strip() or f"{args.path.name}: cite it here (authors, year, title, publisher)."
+    if args.out:
+        for path in parse.write_packs(document, args.out, cite):
+            print(path)
+    elif not args.report:
+        print("---\n".join(parse.pack_text(p, cite) for p in document.entries if p.status != "failed"), end="")
+    if args.report:
+        print(parse.report(document))
+    for fault in parse.faults(document):
+        print(fault, file=sys.stderr)
+    print(parse.summary(document), file=sys.stderr)
+    return 1 if any(p.status == "failed" for p in document.entries) else 0
 
 
 def score_answers(args: argparse.Namespace) -> int:
