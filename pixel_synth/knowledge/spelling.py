@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 from pixel_synth.errors import KnowledgeError
 from pixel_synth.knowledge.claims import Key
@@ -17,7 +18,7 @@ from pixel_synth.knowledge.load import Knowledge, Pack
 
 WORDS = "words.txt"
 _SKIP = {"id", "source", "cues", "markers", "url", "doi", "icd10cm", "icd10cm_by", "rights", "cite"}
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_WORD = re.compile(r"[a-zà-ÿ]+(?:'[a-z]+)?")
 _BRITISH = (
     (re.compile(r"is(e|ed|es|er|ers|ing|ation|ations)$"), r"iz\1"),
     (re.compile(r"ys(e|ed|es|ing)$"), r"yz\1"),
@@ -52,8 +53,9 @@ def unknown_words(knowledge: Knowledge, folder: Path) -> Iterator[tuple[Pack, Ke
 
     def known(word: str) -> bool:
         if word not in seen:
-            stem = word.split("'")[0]
-            forms = {word, stem, *(pattern.sub(by, stem) for pattern, by in _BRITISH)}
+            plain = normalize("NFD", word).encode("ascii", "ignore").decode()
+            stem = plain.split("'")[0]
+            forms = {plain, stem, *(pattern.sub(by, stem) for pattern, by in _BRITISH)}
             seen[word] = len(stem) < 3 or bool(forms & own) or any(f in speller for f in forms)
         return seen[word]
 
