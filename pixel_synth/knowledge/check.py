@@ -202,7 +202,8 @@ def references(entry: Entry, knowledge: Knowledge) -> Iterator[tuple[Key, str]]:
         pointers += [(("excludes",), id) for id in entry.excludes]
         pointers += [(("occupations",), id) for id in entry.occupations] + [(("events",), id) for id in entry.events]
     elif isinstance(entry, LifeEvent):
-        pointers += [(("disorders",), id) for id in entry.disorders] + [(("excludes",), id) for id in entry.excludes]
+        pointers += [(("disorders",), id) for id in (*entry.disorders, *entry.exposure_for, *entry.not_for)]
+        pointers += [(("excludes",), id) for id in entry.excludes]
     for key, id in pointers:
         if id not in known:
             yield key, f"points to {id!r}, which is in no pack"

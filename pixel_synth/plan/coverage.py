@@ -54,10 +54,12 @@ def span(*ranges: tuple[int, int]) -> tuple[int, int] | None:
 
 
 def fits_event(event: LifeEvent, topic: Disorder) -> bool:
-    """Whether a life event may precede a disorder."""
+    """Whether a life event may precede a disorder; where the manual asks for an exposure, the event has to be one that counts."""
+    if any(c.kind == "exposure" for c in topic.criteria):
+        return topic.id in (*event.exposure_for, *event.disorders)
     if event.disorders:
         return topic.id in event.disorders
-    return not event.chapters or topic.chapter in event.chapters
+    return topic.id not in event.not_for and (not event.chapters or topic.chapter in event.chapters)
 
 
 class Pairs:

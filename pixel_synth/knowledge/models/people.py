@@ -41,6 +41,8 @@ class LifeEvent(Entry):
     ages: tuple[int, int] = (18, 90)
     chapters: tuple[Chapter, ...] = Field(default=(), description="chapters it may precede; empty = any")
     disorders: tuple[Id, ...] = Field(default=(), description="when given, only these disorders")
+    exposure_for: tuple[Id, ...] = Field(default=(), description="disorders whose criterion of exposure the event can be")
+    not_for: tuple[Id, ...] = Field(default=(), description="disorders that its talk does not go with")
     excludes: tuple[Id, ...] = Field(default=(), description="occupations it cannot happen to")
     cues: tuple[Cue, ...] = Field(min_length=1)
     beats: tuple[Beat, ...] = Field(min_length=3)
