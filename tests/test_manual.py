@@ -191,7 +191,7 @@ MANUAL: dict[str, Manual] = {
     "neurocognitive_disorder_substance_induced": m(0, "F1"),
     "neurocognitive_disorder_hiv": m(0, "F02 B20 G31.84 F06.7"),
     "neurocognitive_disorder_prion_disease": m(0, "F02 A81 G31.84 F06.7"),
-    "neurocognitive_disorder_parkinsons": m(0, "F02 G20 G31.84 F06.7"),
+    "neurocognitive_disorder_parkinsons": m(0, "F02 F03 G20 G31.84 F06.7"),
     "neurocognitive_disorder_huntingtons": m(0, "F02 G10 G31.84 F06.7"),
     "neurocognitive_disorder_due_to_medical_condition": m(0, "F02 G31.84 F06.7"),
     "neurocognitive_disorder_multiple_etiologies": m(0, "F02 F01 G31.84 F06.7"),
@@ -206,7 +206,7 @@ MANUAL: dict[str, Manual] = {
     "avoidant_personality_disorder": m(0, "F60.6", (7, 4), child_days=365),
     "dependent_personality_disorder": m(0, "F60.7", (8, 5), child_days=365),
     "obsessive_compulsive_personality_disorder": m(0, "F60.5", (8, 4), child_days=365),
-    "personality_change_due_to_medical_condition": m(0, "F07.0"),
+    "personality_change_due_to_medical_condition": m(0, "F07.0", child_days=365),
     # paraphilic
     "voyeuristic_disorder": m(180, "F65.3", min_age=18),
     "exhibitionistic_disorder": m(180, "F65.2"),
