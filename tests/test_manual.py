@@ -237,3 +237,16 @@ def test_durations_codes_ages_and_counts_are_those_of_the_manual(knowledge: Know
     assert (topic.child_duration.days if topic.child_duration else None) == manual.child_days
     counts = {(len(r.of), r.at_least) for r in topic.rules}
     assert set(manual.counts) <= counts
+
+
+@pytest.mark.parametrize("id", [d.id for d in DISORDERS.values() if d.severity_by_count or d.id.endswith("_use_disorder")])
+def test_severities_that_the_manual_counts(knowledge: Knowledge, id: str) -> None:
+    by = knowledge.get(Disorder, id).severity_by_count
+    assert by
+    if id.endswith("_use_disorder"):
+        assert (by.mild, by.moderate, by.severe) == ((2, 3), (4, 5), (6, 10 if TEN in MANUAL[id].counts else 11))
+    elif id == "gambling_disorder":
+        assert (by.mild, by.moderate, by.severe) == ((4, 5), (6, 7), (8, 9))
+    else:
+        assert id == "somatic_symptom_disorder", "write down what the manual counts here"
+        assert (by.mild, by.moderate) == ((1, 1), (2, 3))
