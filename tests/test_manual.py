@@ -245,8 +245,6 @@ def test_severities_that_the_manual_counts(knowledge: Knowledge, id: str) -> Non
     assert by
     if id.endswith("_use_disorder"):
         assert (by.mild, by.moderate, by.severe) == ((2, 3), (4, 5), (6, 10 if TEN in MANUAL[id].counts else 11))
-    elif id == "gambling_disorder":
-        assert (by.mild, by.moderate, by.severe) == ((4, 5), (6, 7), (8, 9))
     else:
-        assert id == "somatic_symptom_disorder", "write down what the manual counts here"
-        assert (by.mild, by.moderate) == ((1, 1), (2, 3))
+        assert id == "gambling_disorder", "write down here what the manual counts"
+        assert (by.mild, by.moderate, by.severe) == ((4, 5), (6, 7), (8, 9))
