@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,20 +100,29 @@ def hard_to_say(knowledge: Knowledge, fields: Iterable[str]) -> list[Slip]:
 
 
 def words_that_hurt(knowledge: Knowledge) -> list[Slip]:
-    """Return blanket statements about groups and deficit wording, outside of clients' talk and of the lists that name them."""
-    wordings = [w for population in knowledge.all(Population).values() for w in population.language]
-    wordings += [w for culture in knowledge.all(Culture).values() for w in culture.language]
-    own = [re.escape(w.avoid.lower()) for w in wordings]
-    listed = re.compile(rf"\b(?:{'|'.join(own)})\b") if own else None
+    """Return blanket statements about groups, deficit wording, and words that an entry itself says to avoid.
+
+    Clients say what they say, and lists that name such words to warn of them may do so: both are left out.
+    """
     found = []
     for pack, i, entry, key, text in every_text(knowledge):
         if {"stereotypes", "language", "avoid", "harms", "cues", "source"} & set(key) or key[-1] in CLIENT:
             continue
-        for pattern in (BLANKET, DEFICIT, listed):
-            if pattern and (hit := pattern.search(text if pattern is not listed else text.lower())):
+        for pattern in (BLANKET, DEFICIT, _own_list(entry)):
+            if pattern and (hit := pattern.search(text)):
                 found.append(_slip(pack, i, entry, key, f"wording to avoid: {hit[0]!r}"))
                 break
     return found
+
+
+def _own_list(entry: Entry) -> re.Pattern[str] | None:
+    """Return what an entry with a list of wordings asks to avoid in its own texts."""
+    return _any_of(tuple(w.avoid for w in entry.language)) if isinstance(entry, Population | Culture) and entry.language else None
+
+
+@cache
+def _any_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, phrases))})\b", re.IGNORECASE)
 
 
 def near_copies(knowledge: Knowledge, fields: Iterable[str]) -> list[Slip]:
