@@ -90,12 +90,18 @@ def test_topics_and_difficulties_are_within_a_record_of_their_targets_in_small_p
             assert abs(share - target) * n <= 1.0 + 1e-9, f"{dim} {value}"
 
 
-def test_every_topic_meets_every_modality_it_may_meet(large: Plan) -> None:
-    banned = {(e.one, e.other) for e in large.space.exclusions}
-    seen = Counter((c.topic, c.modality) for c in large.cells)
-    for topic in large.space.targets["topic"]:
-        for modality in large.space.targets["modality"]:
+def test_a_topic_meets_every_modality_it_may_meet_the_better_supported_more_often(settings: Settings, knowledge: Knowledge) -> None:
+    topics = ["major_depressive_disorder", "panic_disorder", "insomnia_disorder", "alcohol_use_disorder"]
+    plan = Plan(settings.model_copy(update={"topics": topics}), knowledge, 400)
+    banned = {(e.one, e.other) for e in plan.space.exclusions}
+    seen = Counter((c.topic, c.modality) for c in plan.cells)
+    for topic in topics:
+        for modality in knowledge.all(Modality):
             assert (seen[topic, modality] > 0) is ((topic, modality) not in banned)
+        levels = {m.id: i.evidence for m in knowledge.all(Modality).values() for i in m.indications if i.disorder == topic}
+        strong = [seen[topic, m] for m in plan.space.within[topic] if levels.get(m) == "strong"]
+        bare = [seen[topic, m] for m in plan.space.within[topic] if m not in levels]
+        assert min(strong, default=99) > max(bare, default=0)
 
 
 def test_ruled_out_pairs_are_never_planned_and_say_why(large: Plan, knowledge: Knowledge) -> None:
@@ -198,7 +204,10 @@ def test_lives_fit_the_age(blueprints: list[Blueprint], knowledge: Knowledge) ->
         topic = knowledge.get(Disorder, bp.topic)
         for entry in (event, job, person, population):
             assert entry.ages[0] <= bp.persona.age <= entry.ages[1], f"{bp.id}: {bp.persona.age} and {entry.id} {entry.ages}"
-        assert bp.persona.age >= max(18, topic.min_age)
+        low, high = topic.client_ages
+        assert max(low, topic.min_age if bp.client == "self" else 18) <= bp.persona.age <= high
+        for entry in (topic, population, event):
+            assert not entry.pronouns or bp.persona.pronouns in entry.pronouns
         assert fits_event(event, topic)
         assert event.id not in population.excludes
         assert not population.occupations or job.id in population.occupations
@@ -220,14 +229,15 @@ def test_nobody_who_died_or_left_is_the_close_person(blueprints: list[Blueprint]
 
 
 def test_what_must_appear_names_each_kind_once_and_the_safety_steps_in_order(blueprints: list[Blueprint], knowledge: Knowledge) -> None:
-    (protocol,) = knowledge.all(CrisisProtocol).values()
     for bp in blueprints:
         kinds = Counter(f.kind for f in bp.must_appear)
         assert (kinds["duration"], kinds["event"], kinds["occupation"], kinds["person"]) == (1, 1, 1, 1)
         assert kinds["criterion"] == len(bp.criteria_voiced)
         assert kinds["risk"] == (bp.risk != "none")
-        steps = [f.id.removeprefix(f"{protocol.id}.") for f in bp.must_appear if f.kind == "safety"]
-        assert steps == [s.id for s in protocol.steps if bp.risk in s.required_for]
+        assert bool(bp.protocol) is (bp.risk != "none")
+        steps = [f.id for f in bp.must_appear if f.kind == "safety"]
+        protocol = knowledge.get(CrisisProtocol, bp.protocol) if bp.protocol else None
+        assert steps == [f"{protocol.id}.{s.id}" for s in protocol.steps if bp.risk in s.required_for] if protocol else not steps
         assert all(f.speaker == ("therapist" if f.kind == "safety" else "client") for f in bp.must_appear)
 
 

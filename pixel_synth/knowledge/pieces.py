@@ -12,6 +12,9 @@ Talk = Annotated[str, StringConstraints(min_length=2, max_length=700, strip_whit
 Cue = Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=r"^[^A-Z]+$")]
 
 
+Pronouns = Literal["she", "he", "they"]
+
+
 class Entry(BaseModel):
     """Base of everything in a pack: immutable, closed, with an id, a name and sources."""
 

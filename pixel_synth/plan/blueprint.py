@@ -29,8 +29,9 @@ from pixel_synth.knowledge.models import (
     Profile,
     experiences,
 )
+from pixel_synth.knowledge.pieces import Pronouns
 from pixel_synth.plan import features
-from pixel_synth.plan.coverage import Cell, client_ages, fits_event, span
+from pixel_synth.plan.coverage import Cell, client_ages, fits_life, pronouns_of, span
 from pixel_synth.records import DIFFICULTIES, RIDERS, Blueprint, Fact, Persona, PlannedMove, Severity, stable_id
 
 MAX_EXCHANGES = 12
@@ -40,6 +41,7 @@ NAMES = {
     "he": "Adam Bilal Carlos Dmitri Emeka Farid George Hugo Ivan Jonas Kwame Luis Marek Niko Omar Paulo Ravi Stefan Tomasz Wei".split(),
     "they": "Alex Ari Charlie Jo Kai Lou Max Noor Quinn Robin Sam Sasha".split(),
 }
+PRONOUN_SHARES: dict[Pronouns, float] = {"she": 0.48, "he": 0.48, "they": 0.04}
 WARDS = {"parent": ("son", "daughter"), "family": ("mother", "father", "sister", "brother")}
 _UNITS = (("week", 7), ("month", 30), ("year", 365))
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
@@ -132,7 +134,8 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     age = draw.between(*ages)
     person = _person(draw, knowledge, event, age)
     profile = draw.pick(list(knowledge.all(Profile).values()))
-    pronouns = draw.weighted(("she", "he", "they"), (0.48, 0.48, 0.04))
+    allowed = pronouns_of(topic, population, event)
+    pronouns = draw.weighted(allowed, [PRONOUN_SHARES[p] for p in allowed])
     n_defenses = {"basic": 1, "intermediate": 1, "advanced": 2}[cell.difficulty]
     persona = Persona(
         name=draw.pick(NAMES[pronouns]),
@@ -231,7 +234,7 @@ def _life(draw: Draw, knowledge: Knowledge, topic: Disorder, population: Populat
     base = client_ages(topic, population) or population.ages
     all_jobs = knowledge.all(Occupation)
     jobs = [all_jobs[i] for i in population.occupations] or list(all_jobs.values())
-    events = [e for e in knowledge.all(LifeEvent).values() if fits_event(e, topic) and e.id not in population.excludes]
+    events = [e for e in knowledge.all(LifeEvent).values() if fits_life(e, topic, population)]
     typical = [e for e in events if e.id in population.events]
     pools = [typical, events] if typical and draw.chance(0.6) else [events]
     for pool in pools:

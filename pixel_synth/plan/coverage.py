@@ -16,8 +16,12 @@ from pixel_synth.draw import Draw
 from pixel_synth.errors import UsageError
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Disorder, LifeEvent, Modality, Occupation, Population
+from pixel_synth.knowledge.pieces import Pronouns
 from pixel_synth.records import Difficulty, Risk
 from pixel_synth.settings import Settings
+
+# How often a modality is planned for a topic, by the evidence that its pack states; our choice, no finding.
+WEIGHTS = {"strong": 4.0, "moderate": 3.0, "emerging": 2.0, "adjunct": 1.5}
 
 
 class Cell(NamedTuple):
@@ -43,6 +47,7 @@ class Space(NamedTuple):
 
     targets: dict[str, dict[str, float]]
     allowed: dict[str, dict[str, tuple[str, ...]]]  # topic → modality → populations
+    within: dict[str, dict[str, float]]  # topic → share of each modality in its sessions
     risks_of: dict[str, tuple[Risk, ...]]
     exclusions: tuple[Exclusion, ...]
 
@@ -96,11 +101,25 @@ class Pairs:
         ages = client_ages(topic, population)
         if ages is None:
             return Exclusion(topic.id, population.id, "no age fits both")
+        if not pronouns_of(topic, population):
+            return Exclusion(topic.id, population.id, "no client fits both")
         jobs = [self.jobs[i] for i in population.occupations] or list(self.jobs.values())
-        events = [e for e in self.events if fits_event(e, topic) and e.id not in population.excludes]
+        events = [e for e in self.events if fits_life(e, topic, population)]
         if not any(span(ages, e.ages, j.ages) for e in events for j in jobs if j.id not in e.excludes):
             return Exclusion(topic.id, population.id, "no life event and occupation fit this disorder at this age")
         return None
+
+
+def pronouns_of(topic: Disorder, population: Population, event: LifeEvent | None = None) -> tuple[Pronouns, ...]:
+    """Return the pronouns that a client of a topic, a population and an event can have."""
+    sets = [set(x.pronouns) for x in (topic, population, event) if x and x.pronouns]
+    every: tuple[Pronouns, ...] = ("she", "he", "they")
+    return tuple(p for p in every if all(p in allowed for allowed in sets))
+
+
+def fits_life(event: LifeEvent, topic: Disorder, population: Population) -> bool:
+    """Whether an event can be in the life of somebody of a population with this topic."""
+    return fits_event(event, topic) and event.id not in population.excludes and bool(pronouns_of(topic, population, event))
 
 
 def client_ages(topic: Disorder, population: Population) -> tuple[int, int] | None:
@@ -125,6 +144,12 @@ def _shares(names: Sequence[str], given: Mapping[str, float]) -> dict[str, float
     shares = {n: given.get(n, left / len(rest) if rest else 0.0) for n in names}
     total = sum(shares.values())
     return {n: s / total for n, s in shares.items() if s > 0}
+
+
+def _supported(topic: str, modalities: Sequence[Modality]) -> dict[str, float]:
+    """Share a topic's sessions among modalities by how well each is supported for it (`WEIGHTS`; 1 where nothing is stated)."""
+    weights = {m.id: next((WEIGHTS[i.evidence] for i in m.indications if i.disorder == topic), 1.0) for m in modalities}
+    return {m: w / sum(weights.values()) for m, w in weights.items()}
 
 
 def space(settings: Settings, knowledge: Knowledge) -> Space:
@@ -169,14 +194,19 @@ def space(settings: Settings, knowledge: Knowledge) -> Space:
         raise UsageError("nothing is left to plan with these filters", hint=why[:400])
     risks = {r: s for r, s in risks.items() if any(r in risks_of[t] for t in allowed)}
     total = sum(risks.values())
+    topic_shares = _shares(list(allowed), settings.topic_shares)
+    within = {t: _supported(t, [modalities[m] for m in rows]) for t, rows in allowed.items()}
+    by_modality: Counter[str] = Counter()
+    for t, share in topic_shares.items():
+        by_modality.update({m: share * part for m, part in within[t].items()})
     targets: dict[str, dict[str, float]] = {
-        "topic": _shares(list(allowed), settings.topic_shares),
-        "modality": _shares([m for m in mods if any(m in rows for rows in allowed.values())], {}),
+        "topic": topic_shares,
+        "modality": {m: by_modality[m] for m in mods if by_modality[m]},
         "population": _shares([p for p in pops if any(p in ps for rows in allowed.values() for ps in rows.values())], {}),
         "difficulty": {k: v for k, v in settings.difficulty_shares.items() if v > 0},
         "risk": {r: s / total for r, s in risks.items()},
     }
-    return Space(targets, allowed, risks_of, tuple(sorted(exclusions)))
+    return Space(targets, allowed, within, risks_of, tuple(sorted(exclusions)))
 
 
 def deal(space: Space, seed: int) -> Iterator[Cell]:
@@ -191,6 +221,7 @@ def deal(space: Space, seed: int) -> Iterator[Cell]:
             share = space.targets[dim][value]
             gap = share * slot - counts[dim, value]
             if topic:
+                share = space.within[topic][value] if dim == "modality" else share
                 gap += (share * (counts["topic", topic] + 1) - counts[dim, value, topic]) * 0.5
             return gap
 

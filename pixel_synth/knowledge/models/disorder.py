@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pixel_synth.knowledge.pieces import Beat, Claim, Cue, Entry, Id, Part, Talk, Text
+from pixel_synth.knowledge.pieces import Beat, Claim, Cue, Entry, Id, Part, Pronouns, Talk, Text
 from pixel_synth.records import Risk, Severity
 
 Chapter = Literal[
@@ -160,6 +160,7 @@ class Disorder(Entry):
         description="who talks in a session: the person, a parent, a grown child or sibling; reference = no session is ever planned",
     )
     why_reference: str = ""
+    pronouns: tuple[Pronouns, ...] = Field(default=(), description="of a client who can have it; empty = any")
     client_ages: tuple[int, int] = Field(default=(18, 90), description="ages of whoever talks")
     risks: tuple[Risk, ...] = Field(default=("none", "low", "moderate", "high"), min_length=1)
     protocols: tuple[Id, ...] = Field(default=("suicide",), description="crisis protocols that fit, likeliest first")

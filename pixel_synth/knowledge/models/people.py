@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pixel_synth.knowledge.models.disorder import Chapter
-from pixel_synth.knowledge.pieces import Beat, Cue, Entry, Feature, Id, Part, Talk, Text
+from pixel_synth.knowledge.pieces import Beat, Cue, Entry, Feature, Id, Part, Pronouns, Talk, Text
 
 
 class Wording(Part):
@@ -28,6 +28,7 @@ class Population(Entry):
     excludes: tuple[Id, ...] = Field(default=(), description="disorders, modalities or events that cannot go with it")
     occupations: tuple[Id, ...] = Field(default=(), description="when given, only these")
     events: tuple[Id, ...] = Field(default=(), description="life events typical here, preferred when given")
+    pronouns: tuple[Pronouns, ...] = Field(default=(), description="of its people; empty = any")
     group: Literal["life", "neurodiversity", "gender"] = "life"
     adapt: tuple[Text, ...] = Field(default=(), description="how the therapist's manner of speaking changes")
     language: tuple[Wording, ...] = Field(default=(), description="words that hurt or belittle, and what is said instead")
@@ -39,6 +40,7 @@ class LifeEvent(Entry):
 
     np: Talk = Field(description='person-neutral noun phrase: "the layoff", "{my} father\'s death"')
     ages: tuple[int, int] = (18, 90)
+    pronouns: tuple[Pronouns, ...] = Field(default=(), description="of those it can happen to; empty = any")
     chapters: tuple[Chapter, ...] = Field(default=(), description="chapters it may precede; empty = any")
     disorders: tuple[Id, ...] = Field(default=(), description="when given, only these disorders")
     exposure_for: tuple[Id, ...] = Field(default=(), description="disorders whose criterion of exposure the event can be")
