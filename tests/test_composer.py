@@ -107,12 +107,12 @@ def test_a_therapist_turn_is_short_and_asks_at_most_two_things(sessions: list[Se
 def test_a_session_with_risk_goes_through_the_protocol_in_order_after_the_risk_shows(
     sessions: list[Session], knowledge: Knowledge, risk: str
 ) -> None:
-    (protocol,) = knowledge.all(CrisisProtocol).values()
-    steps = [s for s in protocol.steps if risk in s.required_for]
-    show = next(s for s in protocol.show if s.level == risk)
     chosen = [(bp, turns) for bp, turns in sessions if bp.risk == risk]
     assert chosen
     for bp, turns in chosen:
+        protocol = knowledge.get(CrisisProtocol, bp.protocol)
+        steps = [s for s in protocol.steps if risk in s.required_for]
+        show = next(s for s in protocol.show if s.level == risk)
         shown = next(i for i, t in enumerate(turns) if t.role == "user" and find_cue(show.cues, t.text))
         made = [(i, t.tag.move) for i, t in enumerate(turns) if t.role == "assistant" and t.tag.act == "safety"]
         assert made[0][0] > shown, bp.id

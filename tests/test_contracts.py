@@ -171,17 +171,25 @@ def test_every_helpline_can_be_reached(knowledge: Knowledge) -> None:
         assert number in lines[id].contact
 
 
-def test_the_crisis_protocol_covers_every_risk_level_and_always_asks_and_points_to_people(knowledge: Knowledge) -> None:
-    (protocol,) = knowledge.all(CrisisProtocol).values()
+@pytest.mark.parametrize("protocol", load().all(CrisisProtocol).values(), ids=lambda p: p.id)
+def test_a_crisis_protocol_covers_every_risk_level_and_answers_every_step(protocol: CrisisProtocol) -> None:
     assert sorted(s.level for s in protocol.show) == ["high", "low", "moderate"]
-    for level in ("low", "moderate", "high"):
-        steps = [s.id for s in protocol.steps if level in s.required_for]
-        assert "ask_directly" in steps
-        assert any("contacts" in s for s in steps)
-        assert steps[-1] == "agree_next"
+    steps = {level: [s for s in protocol.steps if level in s.required_for] for level in ("low", "moderate", "high")}
+    assert 2 <= len(steps["low"]) <= len(steps["moderate"]) <= len(steps["high"]) <= 9
+    for level, needed in steps.items():
+        assert needed[0] is protocol.steps[0], "the first step names what was noticed"
+        assert needed[1] is protocol.steps[1], f"{level}: the second asks about it"
     for step in protocol.steps:
         levels = {r.level for lead in step.leads for r in lead.replies}
         assert "any" in levels or set(step.required_for) <= levels, f"{step.id}: no reply for {set(step.required_for) - levels}"
+
+
+def test_suicide_is_always_asked_about_and_people_are_pointed_to(knowledge: Knowledge) -> None:
+    for level in ("low", "moderate", "high"):
+        steps = [s.id for s in knowledge.get(CrisisProtocol, "suicide").steps if level in s.required_for]
+        assert "ask_directly" in steps
+        assert any("contacts" in s for s in steps)
+        assert steps[-1] == "agree_next"
 
 
 def test_every_modality_can_open_work_and_close_at_every_difficulty(knowledge: Knowledge) -> None:

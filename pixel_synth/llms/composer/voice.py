@@ -56,7 +56,7 @@ def tidy(text: str) -> str:
     text = re.sub(r",(?=[,.;:?!])", "", text)
     text = re.sub(r"([.?!]) ([a-z])(?![a-z]?\.)", lambda m: f"{m[1]} {m[2].upper()}", text)
     text = re.sub(r"\b([Tt])hese (past )?(?:one|a) (week|month|year)\b", r"\1his \2\3", text)
-    text = re.sub(r"\b(if|and|so|but) \1\b", r"\1", text, flags=re.IGNORECASE)
+    text = re.sub(r"\b(if|and|so|but|in|on) \1\b", r"\1", text, flags=re.IGNORECASE)
     text = _AN.sub(lambda m: f"{m[1]}n ", text)
     return upper_first(text)
 
