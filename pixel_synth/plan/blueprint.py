@@ -132,7 +132,7 @@ def draw_blueprint(knowledge: Knowledge, seed: int, slot: int, attempt: int, cel
     event, job, ages = _life(draw, knowledge, topic, population)
     ward = draw.pick(WARDS[topic.client]) if topic.client in WARDS else ""
     age = draw.between(*ages)
-    person = _person(draw, knowledge, event, age)
+    person = _person(draw, knowledge, event, population, age)
     profile = draw.pick(list(knowledge.all(Profile).values()))
     allowed = pronouns_of(topic, population, event)
     pronouns = draw.weighted(allowed, [PRONOUN_SHARES[p] for p in allowed])
@@ -245,9 +245,9 @@ def _life(draw: Draw, knowledge: Knowledge, topic: Disorder, population: Populat
     raise ValueError(f"no life fits {topic.id} × {population.id}")  # the coverage rules exclude such pairs
 
 
-def _person(draw: Draw, knowledge: Knowledge, event: LifeEvent, age: int) -> Person:
+def _person(draw: Draw, knowledge: Knowledge, event: LifeEvent, population: Population, age: int) -> Person:
     """Draw someone close whom the event has not taken away."""
-    people = [p for p in knowledge.all(Person).values() if p.ages[0] <= age <= p.ages[1]]
+    people = [p for p in knowledge.all(Person).values() if p.ages[0] <= age <= p.ages[1] and p.id not in population.excludes]
     lost = f"{event.id.replace('_', ' ')} {event.name} {event.np}"
     parted = re.search(r"divorc|break ?up|breakup|separat|widow|spouse|husband|wife|partner", lost, re.IGNORECASE)
     safe = [p for p in people if not find_cue(p.cues, lost) and not (parted and p.role == "partner")]
