@@ -146,9 +146,15 @@ def cited(part: BaseModel, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
                     yield from cited(item, (*at, name, i))
 
 
+@lru_cache(maxsize=4)
+def _tree(text: str) -> yaml.Node | None:
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
+
+
 def line_of(text: str, key: tuple[str | int, ...]) -> int:
     """Return the 1-based line of the deepest part of ``key`` that exists in the YAML text."""
-    node = yaml.compose(text, Loader=_Loader)
+    node = _tree(text)
     line = node.start_mark.line + 1 if node else 1
     for step in key:
         if isinstance(node, yaml.MappingNode):
