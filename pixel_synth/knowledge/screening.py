@@ -110,7 +110,7 @@ class _Session:
                     since = 0
             if item is not self.instrument.items[-1] and self.draw.chance(BRIDGE):
                 before = self.find(self.talk["bridge"], CLINICIAN)
-        self.close(before, bool(taken_up))
+        self.close(before, taken_up)
         return Screening(
             instrument=self.instrument.id,
             seed=self.seed,
@@ -158,15 +158,16 @@ class _Session:
             self.client(self.line([reply.say], CLIENT), "safety_answer", flag.id)
             before = _sentence(self.line(reply.hear, CLINICIAN))
         left = any(self.result.answers[i.id] is not None or not i.optional for i in self.after(item))
-        return f"{before} {self.line(self.talk['resume'], CLINICIAN)}" if left else before
+        return f"{before} {self.line(self.talk['resume_stay' if flag.stay else 'resume'], CLINICIAN)}" if left else before
 
     def after(self, item: Item) -> Sequence[Item]:
         return self.instrument.items[self.instrument.items.index(item) + 1 :]
 
-    def close(self, before: str, urgent: bool) -> None:
+    def close(self, before: str, taken_up: set[str]) -> None:
         found = self.result.of(main_scale(self.instrument).id)
-        if urgent:
-            text = self.line(self.talk["close_urgent"], CLINICIAN)
+        if taken_up:
+            stay = any(flag.stay for flag in self.instrument.flags if flag.id in taken_up)
+            text = self.line(self.talk["close_stay" if stay else "close_urgent"], CLINICIAN)
         else:
             if found.value is not None and found.band and not found.prorated:
                 told = {"value": f"{found.value:g}", "max": f"{found.high:g}", "band": found.band.lower(), "period": self.instrument.period}

@@ -85,6 +85,7 @@ class Flag(Part):
     needs: tuple[Id, ...] = Field(default=(), description="flags, named before this one, that must be raised as well")
     means: Text
     urgent: bool = Field(default=False, description="about safety: taken up as soon as an answer raises it, before the next question")
+    stay: bool = Field(default=False, description="not to be left alone: the end is a handover and not a plan for home")
     leads: tuple[Lead, ...] = Field(default=(), description="what is said then, in order; none: the shared safety talk when urgent")
     source: tuple[str, ...] = Field(min_length=1)
 
