@@ -55,7 +55,7 @@ def unknown_words(knowledge: Knowledge, folder: Path) -> Iterator[tuple[Pack, Ke
         if word not in seen:
             plain = normalize("NFD", word).encode("ascii", "ignore").decode()
             stem = plain.split("'")[0]
-            forms = {plain, stem, *(pattern.sub(by, stem) for pattern, by in _BRITISH)}
+            forms = {word, plain, stem, *(pattern.sub(by, stem) for pattern, by in _BRITISH)}
             seen[word] = len(stem) < 3 or bool(forms & own) or any(f in speller for f in forms)
         return seen[word]
 
