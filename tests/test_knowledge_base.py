@@ -173,7 +173,9 @@ def test_every_word_of_the_list_is_needed(knowledge: Knowledge) -> None:
     from pixel_synth.knowledge.spelling import own_words
 
     said = Counter(
-        w for _, _, _, _, text in language.every_text(knowledge) for w in re.findall(r"[a-zà-ÿ]+(?:'[a-z]+)?", text.lower().replace("’", "'"))
+        w
+        for _, _, _, _, text in language.every_text(knowledge)
+        for w in re.findall(r"[a-zà-ÿ]+(?:'[a-z]+)?", text.lower().replace("’", "'"))
     )
     heard = {w.split("'")[0] for w in said} | set(said)
     assert not sorted(own_words(knowledge_dir()) - heard)
