@@ -45,8 +45,9 @@ def lower_first(text: str) -> str:
 
 
 def upper_first(text: str) -> str:
-    """Raise the first letter."""
-    return text[:1].upper() + text[1:]
+    """Raise the first letter, also behind an opening quotation mark."""
+    at = 1 if text[:1] in "'\"‘“" else 0
+    return text[:at] + text[at : at + 1].upper() + text[at + 1 :]
 
 
 def tidy(text: str) -> str:
