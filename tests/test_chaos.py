@@ -64,7 +64,7 @@ class Kind(NamedTuple):
 
 def kind_of(engine: str, server: Mock) -> Kind:
     if engine == "composer":
-        return Kind(120, ("--workers", 2), ("--engine", "composer"), ("worker", "interrupt", "tree", "parent", "child"))
+        return Kind(60, ("--workers", 2), ("--engine", "composer"), ("worker", "interrupt", "tree", "parent", "child"))
     once, some = ("--max-attempts", 1), ("--window", CHATS)
     if engine == "server":
         return Kind(32, ("--base-url", server.url, *some), once, ("parent", "worker", "tree", "interrupt", "child"))

@@ -16,8 +16,8 @@ from pixel_synth.settings import load_settings
 
 pytestmark = pytest.mark.heavy
 N = 2000
-# Rules that weigh in every session are few; a disorder for reference is never planned.
-SHARES = {"ethics_rule": 0.2, "disorder": 0.95}
+# Rules that weigh in every session are few; a disorder for reference is never planned; an instrument is only asked where it was made for.
+SHARES = {"ethics_rule": 0.2, "disorder": 0.95, "instrument": 0.7}
 
 
 def test_two_thousand_sessions_keep_the_bars_of_variety_and_use_the_whole_base(knowledge: Knowledge) -> None:

@@ -35,6 +35,7 @@ from pixel_synth.records import BigFive
 
 TOLD: tuple[type[FeatureEntry], ...] = (Culture, EdgeCase, Behaviour, Capacity, Syndrome)
 SHARE = 0.5  # of the slots that carry a feature
+ASKED = 0.6  # of those, in which the therapist turns to an instrument or interview
 PUSHES = {"basic": 0.0, "intermediate": 0.25, "advanced": 0.75}  # share of sessions with a rupture, by difficulty
 _PSYCHOTIC = ("schizophrenia_spectrum",)
 
@@ -60,18 +61,24 @@ def draw_features(knowledge: Knowledge, seed: int, slot: int, attempt: int, cell
     draw, chosen = Draw(seed, slot, "features"), []
     if draw.chance(SHARE):
         told: list[tuple[str, Entry]] = [(kind_of(m), e) for m in TOLD for e in knowledge.all(m).values()]
-        asked: list[tuple[str, Entry]] = [("instrument", e) for e in knowledge.all(Instrument).values() if e.questions]
-        asked += [("interview", e) for e in knowledge.all(Interview).values() if e.questions]
-        for kind, entry in _round(Draw(seed, "features"), [*told, *asked], slot):
-            if entry.id in population.excludes or (isinstance(entry, Instrument) and entry.disorders and cell.topic not in entry.disorders):
-                continue
-            cues = entry.cues if isinstance(entry, FeatureEntry) else ()
-            chosen.append(Chosen(f"{kind}:{entry.id}", entry.name, cues, bool(cues)))
-            break
+        asked = _asked(knowledge, cell.topic) if draw.chance(ASKED) else []
+        for kind, entry in _round(Draw(seed, "features", cell.topic if asked else ""), asked or told, slot):
+            if entry.id not in population.excludes:
+                cues = entry.cues if isinstance(entry, FeatureEntry) else ()
+                chosen.append(Chosen(f"{kind}:{entry.id}", entry.name, cues, bool(cues)))
+                break
     if draw.chance(PUSHES[cell.difficulty]):
         ruptures = [("rupture", e) for e in knowledge.all(Rupture).values()]
         chosen += [Chosen(f"rupture:{e.id}", e.name, (), False) for _, e in _round(Draw(seed, "ruptures"), ruptures, slot)[:1]]
     return chosen
+
+
+def _asked(knowledge: Knowledge, topic: str) -> list[tuple[str, Entry]]:
+    """Return the instruments made for a topic; where there are none, those for any topic and the interview guides."""
+    instruments = [e for e in knowledge.all(Instrument).values() if e.questions]
+    own: list[tuple[str, Entry]] = [("instrument", e) for e in instruments if topic in e.disorders]
+    general: list[tuple[str, Entry]] = [("instrument", e) for e in instruments if not e.disorders]
+    return own or [*general, *(("interview", e) for e in knowledge.all(Interview).values() if e.questions)]
 
 
 def _round(draw: Draw, entries: Sequence[tuple[str, Entry]], slot: int) -> list[tuple[str, Entry]]:
