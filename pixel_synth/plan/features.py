@@ -1,6 +1,6 @@
 """What colours a session beyond topic, modality and population, and how it is dealt so that all of it gets used.
 
-One slot in two carries a feature: something the client brings (culture axis, edge case, challenging behaviour, mental
+Six slots in ten carry a feature: something the client brings (culture axis, edge case, challenging behaviour, mental
 capacity, personality syndrome) or questions of an instrument or interview that fit the topic.  Features are dealt in a
 seeded round over all entries, so that coverage is a property of the plan.  Where the plan has room for pushback, a
 rupture with its repair is dealt in the same way.  Sessions with a moderate or high risk carry neither: safety needs the time.
@@ -34,8 +34,8 @@ from pixel_synth.plan.coverage import Cell
 from pixel_synth.records import BigFive
 
 TOLD: tuple[type[FeatureEntry], ...] = (Culture, EdgeCase, Behaviour, Capacity, Syndrome)
-SHARE = 0.5  # of the slots that carry a feature
-ASKED = 0.6  # of those, in which the therapist turns to an instrument or interview
+SHARE = 0.6  # of the slots that carry a feature
+ASKED = 0.4  # of those, in which the therapist turns to an instrument or interview
 PUSHES = {"basic": 0.0, "intermediate": 0.25, "advanced": 0.75}  # share of sessions with a rupture, by difficulty
 _PSYCHOTIC = ("schizophrenia_spectrum",)
 
