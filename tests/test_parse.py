@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from parsed import adds_up
 
 from pixel_synth.knowledge.models import Instrument
-from pixel_synth.knowledge.parse import Document, Parsed, parse_file, parse_text
+from pixel_synth.knowledge.parse import Parsed, parse_file, parse_text
 from pixel_synth.knowledge.parse.meaning import CIRCUMSTANCES
 
 TEXTS = Path(__file__).resolve().parent / "texts"
@@ -18,15 +19,6 @@ FILES = sorted(TEXTS.iterdir())
 
 def entry(file: str, id: str) -> Parsed:
     return next(p for p in parse_file(TEXTS / file).entries if p.entry["id"] == id)
-
-
-def adds_up(document: Document) -> bool:
-    told = set(document.read) | {u.line for u in document.unread}
-    return (
-        document.lines == document.blank + len(document.furniture) + len(document.read) + len(document.unread)
-        and len(told) == len(document.read) + len(document.unread)
-        and all(1 <= line <= document.lines for line in told)
-    )
 
 
 # ------------------------------------------------------------------------------------------------ criteria

@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from parsed import adds_up
 
 from pixel_synth.cli import main
 from pixel_synth.errors import KnowledgeError
 from pixel_synth.knowledge import read_pack
-from pixel_synth.knowledge.parse import Document, parse_file, parse_text, write_packs
+from pixel_synth.knowledge.parse import parse_file, parse_text, write_packs
 from pixel_synth.knowledge.parse.source import MAX_BYTES
 
 TEXTS = Path(__file__).resolve().parent / "texts"
 CITE = "Nobody, N. (2020). A book of invented states. No Press."
-
-
-def adds_up(document: Document) -> bool:
-    told = set(document.read) | {u.line for u in document.unread}
-    return (
-        document.lines == document.blank + len(document.furniture) + len(document.read) + len(document.unread)
-        and len(told) == len(document.read) + len(document.unread)
-        and all(1 <= line <= document.lines for line in told)
-    )
 
 
 # ------------------------------------------------------------------------------------------------ faults

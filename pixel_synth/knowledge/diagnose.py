@@ -99,9 +99,7 @@ def _present(criterion: Criterion, disorder: Disorder, findings: Findings, again
 
 
 def _short(disorder: Disorder, rule: CountRule, found: set[str], age: int | None) -> str:
-    rules = {r.id: r for r in disorder.rules}
-    have = [i for i in rule.of if (disorder.holds(rules[i], found, age) if i in rules else i in found)]
-    least = rule.child.at_least if rule.child and age is not None and age < rule.child.under else rule.at_least
+    have, least = disorder.found_of(rule, found, age), rule.least(age)
     if len(have) >= least:
         return f"{rule.id}: none of {', '.join(rule.any_of)} is there"
     return f"{rule.id}: {len(have)} of {len(rule.of)}, {least} are asked for (missing: {', '.join(i for i in rule.of if i not in have)})"

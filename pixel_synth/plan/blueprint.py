@@ -96,7 +96,7 @@ def meet(draw: Draw, topic: Disorder, cell: Cell, severity: Severity, age: int) 
         nonlocal extra
         pool = [i for i in draw.shuffled(rule.of) if i in rules or allowed(i)] or list(rule.of)
         first = [i for i in pool if i in rule.any_of][:1]
-        wanted = rule.child.at_least if rule.child and topic.client == "self" and age < rule.child.under else rule.at_least
+        wanted = rule.least(age if topic.client == "self" else None)
         if by and by.rule == rule.id:  # the manual counts severity: neither more nor fewer than its range
             low, high = getattr(by, severity)
             wanted = draw.between(max(wanted, low), max(low, min(high, len(pool), low + 2)))

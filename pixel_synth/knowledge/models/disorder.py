@@ -65,6 +65,10 @@ class CountRule(Part):
     note: str = ""
     child: ChildCount | None = Field(default=None, description="the count that holds below an age")
 
+    def least(self, age: int | None = None) -> int:
+        """Return the count that holds for a person of this age (adult when not given)."""
+        return self.child.at_least if self.child and age is not None and age < self.child.under else self.at_least
+
     @model_validator(mode="after")
     def _possible(self) -> CountRule:
         if self.at_least > len(self.of):
@@ -194,12 +198,15 @@ class Disorder(Entry):
         named = {id for rule in self.rules for id in rule.of}
         return tuple(r for r in self.rules if r.id not in named)
 
+    def found_of(self, rule: CountRule, found: Collection[str], age: int | None = None) -> list[str]:
+        """Return what of a rule is there, in its order: criteria that were found, rules that hold."""
+        rules = {r.id: r for r in self.rules}
+        return [id for id in rule.of if (self.holds(rules[id], found, age) if id in rules else id in found)]
+
     def holds(self, rule: CountRule, found: Collection[str], age: int | None = None) -> bool:
         """Whether a set of criterion ids satisfies a rule, for a person of this age (adult when not given)."""
-        rules = {r.id: r for r in self.rules}
-        met = [id for id in rule.of if (self.holds(rules[id], found, age) if id in rules else id in found)]
-        least = rule.child.at_least if rule.child and age is not None and age < rule.child.under else rule.at_least
-        return len(met) >= least and (not rule.any_of or any(id in met for id in rule.any_of))
+        met = self.found_of(rule, found, age)
+        return len(met) >= rule.least(age) and (not rule.any_of or any(id in met for id in rule.any_of))
 
     def meets(self, found: Collection[str], age: int | None = None) -> bool:
         """Whether a set of criterion ids satisfies every rule of the disorder."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -19,7 +19,6 @@ from pixel_synth.errors import EngineError, GrammarError
 from pixel_synth.grammar import expand
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Disorder, LifeEvent, Occupation, Person, Thought
-from pixel_synth.knowledge.pieces import Reply
 from pixel_synth.records import Blueprint
 
 T = TypeVar("T")
@@ -33,10 +32,10 @@ _AN = re.compile(r"\b([Aa]) (?=(?!(?:one|once|uni|use|usu|eu|ur[aei])\w*)[aeiou]
 
 
 @lru_cache(maxsize=1)
-def grammar() -> dict[str, list[Any]]:
-    """Return the composer's own symbols; each production is a line or a `Reply`."""
-    data = yaml.safe_load((Path(__file__).parent / "grammar.yaml").read_text(encoding="utf-8"))
-    return {k: [Reply.model_validate(p) if isinstance(p, dict) else p for p in v] for k, v in data.items()}
+def grammar() -> dict[str, list[str]]:
+    """Return the composer's own symbols, each with its productions."""
+    data: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "grammar.yaml").read_text(encoding="utf-8"))
+    return data
 
 
 def lower_first(text: str) -> str:
@@ -124,9 +123,9 @@ class Voice:
         """Expand a line as the therapist says it."""
         return self._expand(line, {**self._therapist, **extra})
 
-    def symbol(self, name: str) -> Any:
+    def symbol(self, name: str) -> str:
         """Pick a production of a grammar symbol, unused in this conversation if possible."""
-        return self.fresh(grammar()[name], lambda p: p if isinstance(p, str) else p.say)
+        return self.fresh(grammar()[name], str)
 
     def _expand(self, line: str, values: dict[str, str]) -> str:
         def value(name: str) -> str:
