@@ -198,18 +198,31 @@ class Part(Record):
     value: Unit | None
 
 
+class Opinion(Record):
+    """What one member of a panel said: a model, or one of several samples of it."""
+
+    judge: str = Field(description="model of the judge")
+    sample: int = Field(default=0, ge=0)
+    value: Unit | None
+    reason: str = ""
+    parts: tuple[Part, ...] = ()
+
+
 class Score(Record):
     """The result of one scorer or judge on one conversation.
 
     ``value`` is ``None`` exactly when the measure could not be computed; ``reason`` then says why.
-    An unscored metric never counts as zero or as passed.
+    An unscored metric never counts as zero or as passed.  ``calibrated`` is the value on the human scale of the metric's
+    calibration card (the share of raters who would call it good), ``None`` where there is no card.
     """
 
     metric: str
     value: Unit | None
+    calibrated: Unit | None = None
     reason: str = ""
     parts: tuple[Part, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    panel: tuple[Opinion, ...] = ()
 
     @model_validator(mode="after")
     def _unscored_has_reason(self) -> Score:
@@ -251,10 +264,17 @@ class Provenance(Record):
 
 
 class Verdict(Record):
-    """The gate's decision with every reason for a rejection (empty when accepted)."""
+    """The gate's decision with every reason for a rejection (empty when accepted).
+
+    ``ungated`` names the thresholds that did not count because no calibration card allows them to, and ``uncalibrated`` those
+    that counted without one because the settings said so; ``review`` says why a person should look at the record.
+    """
 
     accepted: bool
     reasons: tuple[str, ...] = ()
+    ungated: tuple[str, ...] = ()
+    uncalibrated: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
 
 
 class Conversation(Record):

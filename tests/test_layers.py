@@ -21,6 +21,7 @@ ORDER = (
     {"tasks"},
     {"judges"},
     {"scorers"},
+    {"calibrate"},
     {"curate"},
     {"publish"},
     {"runs"},
@@ -36,6 +37,8 @@ ONLY_IN = {
     "outlines": {"llms/local.py", "llms/local_generate.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
+    "scipy": {"calibrate/agreement.py", "calibrate/fit.py"},
+    "krippendorff": {"calibrate/agreement.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
