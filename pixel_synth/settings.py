@@ -90,7 +90,10 @@ class Settings(BaseSettings):
     topic_shares: dict[str, Share] = Field(default_factory=dict, description="target shares; topics left out share the rest")
     difficulty_shares: dict[Difficulty, Share] = {"basic": 0.34, "intermediate": 0.4, "advanced": 0.26}
     risk_shares: dict[Risk, Share] = {"none": 0.7, "low": 0.14, "moderate": 0.1, "high": 0.06}
-    thresholds: dict[str, Share] = Field(default=THRESHOLDS, description="least score per metric; those left out keep their default")
+    thresholds: dict[str, Share] = Field(
+        default=THRESHOLDS, description="least score per metric, or per rubric as judge.<name>; those left out keep their default"
+    )
+    allow_uncalibrated: bool = Field(default=False, description="let thresholds count whose metric has no calibration card that may gate")
     weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         default_factory=dict, description="weights of metrics in the overall score; empty = equal"
     )
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
     @field_validator("thresholds", "weights")
     @classmethod
     def _known_metrics(cls, given: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(given) - METRICS):
+        if unknown := sorted(name for name in set(given) - METRICS if not name.startswith("judge.")):
             raise ValueError(f"unknown metric {', '.join(unknown)} (known: {', '.join(sorted(METRICS))})")
         return given
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from pixel_synth.curate.gate import settle
 from pixel_synth.knowledge import Knowledge, load
 from pixel_synth.llms.ask import Asker, Voice
 from pixel_synth.llms.composer import Composer
@@ -82,7 +83,7 @@ def compose(knowledge: Knowledge, settings: Settings, composer: Composer) -> Com
     """Write and score one conversation in this process, without distilabel and without a ledger."""
 
     def one(bp: Blueprint) -> Conversation:
-        return asyncio.run(write(bp, knowledge, Asker(Voice(composer, "composer")), settings))[0]
+        return asyncio.run(write(bp, knowledge, Asker(Voice(composer, "composer")), settings, settle(settings)))[0]
 
     return one
 

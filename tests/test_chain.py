@@ -27,7 +27,7 @@ SHUT: dict[str, float] = {"no_such_metric": 0.5}
 @pytest.fixture
 def easy(settings: Settings) -> Settings:
     """Settings whose gate lets through whatever was written and broke no safety rule."""
-    return settings.model_copy(update={"thresholds": OPEN, "max_attempts": 4})
+    return settings.model_copy(update={"thresholds": OPEN, "allow_uncalibrated": True, "max_attempts": 4})
 
 
 def by_attempt(composer: Composer, *ways: Any) -> Ask:

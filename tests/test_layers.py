@@ -30,15 +30,15 @@ ORDER = (
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 ONLY_IN = {
     "distilabel": {"runs/steps.py", "runs/cluster.py", "llms/model.py", "tasks/steps.py", "judges/steps.py"},
-    "matplotlib": {"publish/figures.py"},
+    "matplotlib": {"publish/figures.py", "calibrate/figure.py"},
     "pyarrow": {"publish/arrow.py"},
     "torch": {"llms/local.py", "llms/local_generate.py"},
     "transformers": {"llms/local.py", "llms/local_generate.py"},
     "outlines": {"llms/local.py", "llms/local_generate.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
-    "scipy": {"calibrate/agreement.py", "calibrate/fit.py"},
-    "krippendorff": {"calibrate/agreement.py"},
+    "scipy": {"calibrate/coefficients.py", "calibrate/fit.py"},
+    "krippendorff": {"calibrate/coefficients.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -109,6 +109,7 @@ def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) ->
         "risk_shares": {"none": 1.0},
         "ratios": {"voice": 1.0},
         "thresholds": {"overall": 0.1},
+        "allow_uncalibrated": True,
     }
     assert key in other, f"say here what another value of {key} is"
     assert Settings().model_copy(update={key: other[key]}).fingerprint() != Settings().fingerprint()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth import __version__
-from pixel_synth.cli import knowledge
+from pixel_synth.cli import calibration, knowledge
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -84,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     filter_.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl"
     )
+    filter_.add_argument(
+        "--allow-uncalibrated", action="store_true", default=None, help="let thresholds count whose metric no calibration card vouches for"
+    )
+    calibration.add_commands(commands)
     return p
 
 
@@ -266,7 +270,7 @@ def filter_file(args: argparse.Namespace) -> int:
     """Gate a JSONL file into kept and dropped."""
     from pixel_synth.curate.filter import filter_jsonl
 
-    return filter_jsonl(args.path, args.output)
+    return filter_jsonl(args.path, args.output, args.allow_uncalibrated)
 
 
 if __name__ == "__main__":

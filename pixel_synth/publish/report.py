@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pixel_synth import __version__
+from pixel_synth.calibrate.card import scored
+from pixel_synth.curate.gate import Gate, Limit
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.knowledge.models import Disorder
 from pixel_synth.plan import Plan, coverage, ruled_out, used
 from pixel_synth.publish.tally import Tally, summary
-from pixel_synth.scorers import overall, reference, score_all
+from pixel_synth.scorers import reference
 from pixel_synth.settings import Settings
 
 FORMATS = ("md", "html", "txt", "csv", "json")
@@ -40,21 +41,21 @@ REMEDIES = {
 }
 
 
-def reference_scores(knowledge: Knowledge, weights: Mapping[str, float]) -> dict[str, list[float | None]]:
-    """Score the packaged real conversations with the same scorers and weights (``None`` = unscored)."""
+def reference_scores(knowledge: Knowledge, weights: dict[str, float], gate: Gate) -> dict[str, list[float | None]]:
+    """Score the packaged real conversations with the same scorers, weights and scales (``None`` = unscored)."""
     columns: dict[str, list[float | None]] = {}
     for conversation in reference():
-        scores = score_all(conversation, knowledge)
-        for score in (*scores, overall(scores, weights or None)):
-            columns.setdefault(score.metric, []).append(score.value)
+        for score in gate.scaled(scored(conversation, knowledge, weights)):
+            columns.setdefault(score.metric, []).append(score.value if score.calibrated is None else score.calibrated)
     return columns
 
 
-def facts(tally: Tally, plan: Plan, settings: Settings, real: dict[str, list[float | None]] | None = None) -> dict[str, Any]:
+def facts(tally: Tally, plan: Plan, settings: Settings, gate: Gate, real: dict[str, list[float | None]] | None = None) -> dict[str, Any]:
     """Collect everything the report says; ``real`` are the `reference_scores` where they are known already."""
-    real = reference_scores(plan.knowledge, settings.weights) if real is None else real
-    metrics = [_metric(m, least, tally, real.get(m, [])) for m, least in settings.thresholds.items()]
-    judged = sorted(m for m in {*tally.scores["accepted"], *tally.scores["rejected"], *tally.unscored} if m.startswith("judge."))
+    real = reference_scores(plan.knowledge, settings.weights, gate) if real is None else real
+    metrics = [_metric(limit.metric, limit, tally, real.get(limit.metric, [])) for limit in gate.limits]
+    named = {limit.metric for limit in gate.limits}
+    judged = sorted(m for m in {*tally.scores["accepted"], *tally.scores["rejected"], *tally.unscored} - named if m.startswith("judge."))
     extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]] + judged
     metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]
     cover = [
@@ -101,13 +102,19 @@ def _share(tally: Tally, dimension: str, value: str) -> float:
     return tally.labels[dimension][value] / max(1, tally.books.accepted)
 
 
-def _metric(name: str, least: float | None, tally: Tally, real: list[float | None]) -> dict[str, Any]:
+def _metric(name: str, limit: Limit | None, tally: Tally, real: list[float | None]) -> dict[str, Any]:
+    least = limit.least if limit else None
     accepted, rejected = tally.scores["accepted"][name], tally.scores["rejected"][name]
     values, known = accepted + rejected, [v for v in real if v is not None]
     found = summary(values)
     return {
         "metric": name,
         "threshold": least,
+        "standing": limit.standing if limit else "",
+        "why": limit.why if limit else "",
+        "card": limit.card if limit else "",
+        "rated": limit.fares.model_dump() if limit and limit.fares else None,
+        "raw_mean": sum(tally.raw[name]) / len(tally.raw[name]) if tally.raw[name] else None,
         "scored": len(values),
         "unscored": tally.unscored[name],
         "mean": found[0] if found else None,
@@ -129,13 +136,15 @@ def advice(f: dict[str, Any]) -> list[str]:
                 f"{m['metric']}: {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; "
                 "read the others with `pixel-synth show RUN --rejected`"
             )
-    low = [m for m in f["metrics"] if m["threshold"] is not None and m["real_pass"] is not None and m["real_pass"] < 0.5]
-    if low:
-        passed = ", ".join(f"{m['metric']} {m['real_pass']:.0%}" for m in low)
+    refused = [m["metric"] for m in f["metrics"] if m["standing"] == "refused"]
+    if refused:
         lines.append(
-            f"of {low[0]['real_n']} real single answers these shares pass: {passed}. Single answers are not sessions, so until the "
-            "thresholds are calibrated on sessions they sort what is written here and prove nothing about it"
+            f"no calibration card lets these thresholds gate: {', '.join(refused)}. What is accepted is not proven on them; make cards "
+            "with `pixel-synth calibrate`, or let them count uncalibrated with --allow-uncalibrated"
         )
+    trusted = [m["metric"] for m in f["metrics"] if m["standing"] == "uncalibrated"]
+    if trusted:
+        lines.append(f"these thresholds counted without a calibration card, because the settings allow it: {', '.join(trusted)}")
     for c in f["coverage"]:
         gap = c["accepted"] - c["target"]
         if abs(gap) > 0.02 and f["books"]["accepted"] >= 100:
@@ -171,7 +180,7 @@ def render(f: dict[str, Any], format: str, figures: dict[str, str] | None = None
         return json.dumps(f, indent=2, ensure_ascii=False) + "\n"
     if format == "csv":
         out = io.StringIO()
-        rows = csv.DictWriter(out, fieldnames=list(f["metrics"][0]), lineterminator="\n")
+        rows = csv.DictWriter(out, fieldnames=[*f["metrics"][0]], lineterminator="\n")
         rows.writeheader()
         rows.writerows(f["metrics"])
         return out.getvalue()

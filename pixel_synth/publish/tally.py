@@ -49,6 +49,7 @@ class Tally:
             "accepted": defaultdict(lambda: array("d")),
             "rejected": defaultdict(lambda: array("d")),
         }
+        self.raw: dict[str, array[float]] = defaultdict(lambda: array("d"))  # of the metrics whose scores are calibrated
         self.unscored: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.labels: dict[str, Counter[str]] = defaultdict(Counter)
@@ -101,8 +102,11 @@ class Tally:
         for score in conversation.scores:
             if score.value is None:
                 self.unscored[score.metric] += 1
-            else:
-                self.scores[attempt.status][score.metric].append(score.value)
+            else:  # on the human scale where the metric has one
+                value = score.value if score.calibrated is None else score.calibrated
+                self.scores[attempt.status][score.metric].append(value)
+                if score.calibrated is not None:
+                    self.raw[score.metric].append(score.value)
         if attempt.status == "accepted":
             self._accepted(conversation)
 

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Literal
 
 from pixel_synth import __version__
-from pixel_synth.curate.gate import judge
+from pixel_synth.calibrate.card import scored
+from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import EngineDown, EngineError, PixelError
 from pixel_synth.judges.rubric import judge_session, rubric
 from pixel_synth.knowledge import Knowledge
@@ -22,7 +23,7 @@ from pixel_synth.llms.ask import Stopped
 from pixel_synth.plan import Plan
 from pixel_synth.prompts import load_prompt
 from pixel_synth.records import Attempt, Blueprint, Conversation, Labels, Outcome, Provenance, Score, Verdict, stable_id
-from pixel_synth.scorers import level, overall, score_all
+from pixel_synth.scorers import level
 from pixel_synth.settings import Settings
 from pixel_synth.tasks import dialogue, reasoning, scenario
 from pixel_synth.tasks.context import AnswerError, Ask, Context
@@ -32,7 +33,7 @@ SCORING = ThreadPoolExecutor(1, "scoring")  # one thread: more would only take t
 
 
 async def write(
-    bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Settings, spent: dict[str, float] | None = None
+    bp: Blueprint, knowledge: Knowledge, ask: Ask, settings: Settings, gate: Gate, spent: dict[str, float] | None = None
 ) -> tuple[Conversation, Verdict]:
     """Put one blueprint into words and score it; return it with its verdict, whichever way it falls.
 
@@ -64,20 +65,19 @@ async def write(
         ),
     )  # fmt: skip
     judged = tuple([await judge_session(name, draft, ask, context.repairs) for name in settings.judges])
-    scoring = partial(_score, draft, knowledge, settings, judged, {} if spent is None else spent)
+    scoring = partial(_score, draft, knowledge, settings, gate, judged, {} if spent is None else spent)
     # The requests of the other conversations must not wait meanwhile; the composer has none.
     return scoring() if settings.engine == "composer" else await asyncio.get_running_loop().run_in_executor(SCORING, scoring)
 
 
 def _score(
-    draft: Conversation, knowledge: Knowledge, settings: Settings, judged: tuple[Score, ...], spent: dict[str, float]
+    draft: Conversation, knowledge: Knowledge, settings: Settings, gate: Gate, judged: tuple[Score, ...], spent: dict[str, float]
 ) -> tuple[Conversation, Verdict]:
     began = time.thread_time()
-    scores = score_all(draft, knowledge)
-    scores += (overall(scores, settings.weights or None, persona=True), *judged)
+    scores = gate.scaled((*scored(draft, knowledge, settings.weights), *judged))
     complexity = next((s.value for s in scores if s.metric == "complexity"), None)
     labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
-    verdict = judge(draft, scores, settings.thresholds)
+    verdict = gate.decide(draft, scores)
     spent["score_s"] = spent.get("score_s", 0.0) + time.thread_time() - began
     return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
 
@@ -87,7 +87,9 @@ def conversation_id(bp: Blueprint, settings: Settings) -> str:
     return stable_id("conversation", bp.id, settings.engine, settings.model or settings.engine)
 
 
-async def fill_slot(plan: Plan, slot: int, ask: Ask, settings: Settings, spent: dict[str, float] | None = None) -> Outcome:
+async def fill_slot(
+    plan: Plan, slot: int, ask: Ask, settings: Settings, gate: Gate | None = None, spent: dict[str, float] | None = None
+) -> Outcome:
     """Plan and write a slot until a conversation is accepted or ``settings.max_attempts`` is reached.
 
     When nothing more may be asked, the attempt in hand is left out of the books: its answers are in the ledger, and the slot can
@@ -96,11 +98,12 @@ async def fill_slot(plan: Plan, slot: int, ask: Ask, settings: Settings, spent: 
     Raises:
         EngineDown: When no engine is left: the run stops and can be resumed.
     """
+    gate = settle(settings) if gate is None else gate
     attempts: list[Attempt] = []
     for number in range(settings.max_attempts):
         bp = plan.blueprint(slot, number)
         try:
-            conversation, verdict = await write(bp, plan.knowledge, ask, settings, spent)
+            conversation, verdict = await write(bp, plan.knowledge, ask, settings, gate, spent)
         except Stopped as stop:
             return Outcome(slot=slot, accepted=False, stopped=stop.message, attempts=tuple(attempts))
         except (OSError, sqlite3.Error, MemoryError, EngineDown):  # not the row's fault: the run stops and can be resumed

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pixel_synth import __version__
+from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import RunError
 from pixel_synth.knowledge.load import knowledge_dir
 from pixel_synth.llms.connect import Links
@@ -116,6 +117,7 @@ class Run:
                 "settings": settings.model_dump(mode="json"),
                 "fingerprint": settings.fingerprint(),
                 "content": content_hash(),
+                "gate": settle(settings).model_dump(mode="json"),
                 "toolkit": __version__,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "status": "started",
@@ -144,6 +146,11 @@ class Run:
     def settings(self) -> Settings:
         """Return the settings the run was made with."""
         return exact_settings(self.info["settings"])
+
+    @property
+    def gate(self) -> Gate:
+        """Return what each threshold may do, as it was settled when the run was made."""
+        return Gate.model_validate(self.info["gate"])
 
     @property
     def links(self) -> Links:

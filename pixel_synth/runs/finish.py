@@ -18,12 +18,12 @@ from pixel_synth.runs.directory import Run, write_atomic
 def finish(run: Run, plan: Plan) -> Tally:
     """Write everything a finished run hands out, and return the tally it was made from."""
     tally, files = export(run.outcomes(), run.path)
-    settings = run.settings
+    settings, gate = run.settings, run.gate
     for slot in range(settings.accept):
         if slot not in tally.slots:
             tally.never_begun(plan.cells[slot][:4])
-    real = report.reference_scores(plan.knowledge, settings.weights)
-    facts = report.facts(tally, plan, settings, real)
+    real = report.reference_scores(plan.knowledge, settings.weights, gate)
+    facts = report.facts(tally, plan, settings, gate, real)
     ticks = {metric: [v for v in column if v is not None] for metric, column in real.items()}
     drawn = {
         "coverage": figures.coverage_map(tally),

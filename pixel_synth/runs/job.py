@@ -55,6 +55,10 @@ def parser(doc: str) -> argparse.ArgumentParser:
     engine.add_argument("--judge", action="append", metavar="NAME", help="also ask this rubric of prompts/judges; may be repeated")
     engine.add_argument("--judge-model", metavar="NAME", help="model of the judges (default: the generator's)")
     engine.add_argument("--judge-base-url", action="append", metavar="URL", help="servers of the judges (default: the generator's)")
+    engine.add_argument(
+        "--allow-uncalibrated", action="store_true", default=None,
+        help="let thresholds count whose metric no calibration card vouches for (see pixel-synth cards); the report says so",
+    )  # fmt: skip
     where = p.add_argument_group("where and how")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder for run directories (default runs/)")
     where.add_argument("--resume", type=Path, metavar="RUN", help="finish this run directory; what decides its content comes from it")
@@ -113,7 +117,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     lists = {"topic": "topics", "modality": "modalities", "population": "populations", "risk": "risks", "base_url": "base_url",
              "judge": "judges", "judge_base_url": "judge_base_url", "vllm_arg": "vllm_args"}  # fmt: skip
     plain = ("accept seed engine model out workers window max_attempts budget_tokens budget_hours tensor_parallel data_parallel dtype "
-             "quantization max_model_len vllm_command judge_model ray timeout_s tries patience_s").split()  # fmt: skip
+             "quantization max_model_len vllm_command judge_model allow_uncalibrated ray timeout_s tries patience_s").split()  # fmt: skip
     given = {name: getattr(args, name) for name in plain}
     return given | {setting: tuple(v) if (v := getattr(args, flag)) else None for flag, setting in lists.items()}
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from pixel_synth.curate.gate import settle
 from pixel_synth.llms.ask import Asker
 from pixel_synth.llms.connect import CHAINS, connect_all, make_asker, server_of
 from pixel_synth.llms.engine import Call, Completion
@@ -55,7 +56,7 @@ def fill(plan: Plan, settings: Settings, k: int) -> list[Filled]:
 
 
 async def _all(plan: Plan, settings: Settings, k: int, asker: Asker) -> list[Filled]:
-    window = asyncio.Semaphore(settings.window or CHAINS)
+    window, gate = asyncio.Semaphore(settings.window or CHAINS), settle(settings)
 
     async def one(slot: int) -> Filled:
         calls = tokens = 0
@@ -69,7 +70,7 @@ async def _all(plan: Plan, settings: Settings, k: int, asker: Asker) -> list[Fil
 
         async with window:
             began = time.perf_counter()
-            outcome = await fill_slot(plan, slot, ask, settings)
+            outcome = await fill_slot(plan, slot, ask, settings, gate)
             return Filled(outcome, calls, tokens, time.perf_counter() - began)
 
     try:

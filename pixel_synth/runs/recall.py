@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pixel_synth.curate.gate import Gate
 from pixel_synth.errors import EngineError, RunError
 from pixel_synth.llms.ask import Asker, Voice
 from pixel_synth.llms.engine import Call, Completion
@@ -81,7 +82,7 @@ async def walk(bp: Blueprint, knowledge: Knowledge, asker: Asker, settings: Sett
         return completion
 
     try:
-        await write(bp, knowledge, ask, settings)
+        await write(bp, knowledge, ask, settings, Gate())  # whatever the verdict
     except (OSError, sqlite3.Error, MemoryError):
         raise
     except Exception as error:  # as in the run itself, where it made a failed attempt, or for want of an answer or an entry

@@ -158,7 +158,7 @@ class Filler:
 
     def __init__(self, source: Path, target: Path) -> None:
         run = Run.open(source)
-        self._settings = run.settings
+        self._settings, self._gate = run.settings, run.gate
         self._plan: Plan = make_plan(run.settings, load())
         self._ledger = stored(source)
         self._asker = recalling(run.links, self._ledger)
@@ -177,7 +177,7 @@ class Filler:
         with slot.at.path.open("rb") as file:
             file.seek(slot.at.start)
             line = file.read(slot.at.size)
-        outcome = asyncio.run(fill_slot(self._plan, slot.number, self._asker, self._settings))
+        outcome = asyncio.run(fill_slot(self._plan, slot.number, self._asker, self._settings, self._gate))
         if slot.left:
             return self._left(Outcome.model_validate_json(line), outcome)
         same = outcome.line().encode() + b"\n" == line

@@ -159,15 +159,20 @@ def result(run: Run, tally: Tally, settings: Settings, p: dict[str, Any]) -> Non
     if tally.first is not None:
         say()
         conversation(tally.first)
-    say(f"\n{'metric':<26} mean   p10    threshold  passed")
-    for metric, least in settings.thresholds.items():
+    say(f"\n{'metric':<26} mean   p10    threshold  gate          passed")
+    gate = run.gate
+    for limit in gate.limits:
+        metric, least = limit.metric, limit.least
         values = tally.scores["accepted"][metric]
         rejected = tally.scores["rejected"][metric]
         passed = sum(v >= least for v in values) + sum(v >= least for v in rejected)
         total = len(values) + len(rejected) + tally.unscored[metric]
         found = summary(values + rejected)
         numbers = f"{found[0]:.3f}  {found[1]:.3f}" if found else "unscored    "
-        say(f"{metric:<26} {numbers}  {least:.2f}       {passed}/{total}  {bar(passed / total if total else 0, 20)}")
+        say(f"{metric:<26} {numbers}  {least:.2f}       {limit.standing:<12}  {passed}/{total}  {bar(passed / total if total else 0, 20)}")
+    for limit in gate.limits:
+        if limit.why:
+            say(f"  {limit.metric} is {limit.standing}: {limit.why}")
     b = tally.books
     say(f"\nbooks: {b.planned} planned = {b.accepted} accepted + {b.rejected} rejected + {b.failed} failed"
         + (f" ({', '.join(f'{n} {kind}' for kind, n in tally.failures.most_common())})" if b.failed else ""))  # fmt: skip

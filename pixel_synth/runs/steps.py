@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from distilabel.steps import GeneratorStep, Step, StepInput
 from pydantic import PrivateAttr
 
+from pixel_synth.curate.gate import Gate
 from pixel_synth.errors import EngineDown
 from pixel_synth.knowledge import load
 from pixel_synth.llms.ask import Asker, Budget
@@ -62,6 +63,7 @@ class Converse(Step):  # type: ignore[misc]
     remote: bool = False
     _run: Run = PrivateAttr()
     _plan: Plan = PrivateAttr()
+    _gate: Gate = PrivateAttr()
     _ledger: Ledger = PrivateAttr()
     _metrics: Path = PrivateAttr()
     _asker: Asker = PrivateAttr()
@@ -84,7 +86,7 @@ class Converse(Step):  # type: ignore[misc]
         if not self.remote:  # Ray ends the actors of a dead driver
             die_with(path, self.holder)
         self._run = Run.open(path)
-        settings = self._run.settings
+        settings, self._gate = self._run.settings, self._run.gate
         self._plan = make_plan(settings, load())
         tokens, self._metrics = settings.budget_tokens, path / "metrics.jsonl"
         if self.remote:
@@ -143,7 +145,7 @@ class Converse(Step):  # type: ignore[misc]
     async def _one(self, slot: int, settings: Settings) -> dict[str, Any]:
         spent: dict[str, float] = {}
         began = time.perf_counter()
-        outcome = await fill_slot(self._plan, slot, self._asker, settings, spent)
+        outcome = await fill_slot(self._plan, slot, self._asker, settings, self._gate, spent)
         if outcome.stopped:
             self._run.stop(outcome.stopped)
         if outcome.attempts or not outcome.stopped:

@@ -1,0 +1,174 @@
+"""Calibration cards: what is known of how far one score can be trusted, and the rule by which it may gate.
+
+A card belongs to one metric (a scorer, a judge's rubric, or one part of either: ``emotional_authenticity.explorations``) in one
+version, and to one set of labels.  The version of a scorer is a hash of what it gives for the packaged reference conversations,
+that of a judge the hash of its rubric file and the name of the model: a card that was made for another behaviour is stale and
+counts as none.  Cards are JSON files below ``calibration/cards`` (shipped) and ``./cards`` (one's own, which win).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from pixel_synth.calibrate.agreement import Agreement, Interval
+from pixel_synth.calibrate.fit import Cut, HumanMap, Point
+from pixel_synth.errors import UsageError
+from pixel_synth.knowledge.load import Knowledge
+from pixel_synth.records import Conversation, Record, Score
+from pixel_synth.scorers import overall, reference, score_all
+
+OWN = Path("cards")
+# Fewer labelled conversations say too little: with 30 the 95% interval of an AUC of .75 is about ±.18 (Hanley & McNeil, 1982).
+LEAST_ITEMS = 30
+# "Moderate" agreement (Landis & Koch, 1977): where people agree less among themselves, there is nothing to be calibrated against.
+LEAST_HUMAN_KAPPA = 0.40
+Origin = Literal["people", "order", "constructed"]
+ORIGINS: dict[str, str] = {
+    "people": "rated by people",
+    "order": "the order in which people said it, against shuffled copies",
+    "constructed": "written or spoiled to order, not rated by people",
+}
+
+
+class LabelSet(Record):
+    """Which labels a card was made from."""
+
+    name: str = Field(min_length=1)
+    origin: Origin
+    criteria: tuple[str, ...] = Field(min_length=1)
+    good: str = Field(description="what counts as good, in words")
+    items: int = Field(ge=1)
+    raters: int = Field(ge=0)
+    license: str = ""
+    sha256: str = Field(description="of the labels that were used")
+    held_out: bool = Field(description="whether only conversations were used on which nothing was tuned")
+    trained_on: str = Field(description="what the measure was developed on, in words")
+
+
+class Card(Record):
+    """One measure held against one set of labels."""
+
+    metric: str
+    kind: Literal["scorer", "judge"]
+    version: str = Field(description="of the rubric; of a scorer, the toolkit's")
+    fingerprint: str = Field(description="of the behaviour (scorer) or of the rubric file (judge)")
+    model: str = ""
+    labels: LabelSet
+    agreement: Agreement
+    over_length: Interval = Field(description="AUC of the measure minus AUC of the therapist's number of words")
+    scale: HumanMap
+    cuts: tuple[Cut, ...]
+    points: tuple[Point, ...]
+    refusals: tuple[str, ...] = Field(description="why it may not gate; empty when it may")
+    made: str
+    toolkit: str
+    command: str
+
+    @property
+    def gates(self) -> bool:
+        """Whether the measure may gate."""
+        return not self.refusals
+
+    @property
+    def name(self) -> str:
+        """Stem of the card's file."""
+        parts = (self.metric, self.labels.name, *([self.model.replace("/", "_").replace(":", "_")] if self.model else []))
+        return "--".join(parts)
+
+
+def refusals(labels: LabelSet, agreement: Agreement, over_length: Interval) -> tuple[str, ...]:
+    """Return why a measure may not gate, by these figures.
+
+    It may when people gave the labels (or said the turns in their order), there are `LEAST_ITEMS`, the people agree among themselves
+    (median quadratic kappa of `LEAST_HUMAN_KAPPA` or more, where there are several), its AUC is above chance by its whole 95%
+    interval, and it does better than length alone in 95 of 100 resamples.
+    """
+    found = []
+    if labels.origin == "constructed":
+        found.append(f"its labels were {ORIGINS['constructed']}")
+    if labels.items < LEAST_ITEMS:
+        found.append(f"{labels.items} labelled conversations are fewer than {LEAST_ITEMS}")
+    human = agreement.humans.kappa
+    if labels.raters > 1 and (human.value is None or human.value < LEAST_HUMAN_KAPPA):
+        found.append(f"people do not agree among themselves (median kappa {human}, at least {LEAST_HUMAN_KAPPA:.2f} is wanted)")
+    found_auc = agreement.judge.auc
+    if found_auc.low is None or found_auc.low <= 0.5:
+        found.append(f"its AUC is not above chance (AUC {found_auc}{'; ' + found_auc.reason if found_auc.reason else ''})")
+    if over_length.low is None or over_length.low <= 0.0:
+        found.append(f"it is not better than length alone (AUC difference {over_length})")
+    return tuple(found)
+
+
+# ------------------------------------------------------------------------------------------------ what a scorer gives now
+
+
+def scored(conversation: Conversation, knowledge: Knowledge | None, weights: dict[str, float] | None = None) -> tuple[Score, ...]:
+    """Return fresh scores of all scorers with the overall score last."""
+    scores = score_all(conversation, knowledge)
+    return (*scores, overall(scores, weights or None, persona=conversation.blueprint is not None))
+
+
+@cache
+def behaviours() -> dict[str, str]:
+    """Return for every scorer and ``overall`` a hash of what it gives for the reference conversations, parts included."""
+    lines: dict[str, list[str]] = {}
+    for conversation in reference():
+        for score in scored(conversation, None):
+            lines.setdefault(score.metric, []).append(json.dumps([score.value, [(p.name, p.value) for p in score.parts]]))
+    return {metric: hashlib.sha256("\n".join(said).encode()).hexdigest() for metric, said in lines.items()}
+
+
+# ------------------------------------------------------------------------------------------------ where cards lie
+
+
+def calibration_dir() -> Path:
+    """Return ``PIXEL_CALIBRATION_DIR``, the checkout's ``calibration/``, or the installed copy."""
+    if override := os.environ.get("PIXEL_CALIBRATION_DIR"):
+        return Path(override)
+    package = Path(__file__).resolve().parent.parent
+    checkout = package.parent / "calibration"
+    return checkout if checkout.is_dir() else package / "_data" / "calibration"
+
+
+def load_cards(own: Path = OWN) -> tuple[Card, ...]:
+    """Return all cards, one's own after the shipped ones.
+
+    Raises:
+        UsageError: Naming the file that is no card.
+    """
+    found: dict[str, Card] = {}
+    for folder in (calibration_dir() / "cards", own):
+        for path in sorted(folder.glob("*.json")):
+            try:
+                card = Card.model_validate_json(path.read_bytes())
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"])) or "the file"
+                raise UsageError(
+                    f"{path}: no calibration card: {where}: {first['msg']}", hint="make it anew: pixel-synth calibrate"
+                ) from error
+            found[card.name] = card
+    return tuple(found.values())
+
+
+def stale(card: Card, rubric_sha256: str = "", model: str = "") -> str:
+    """Return why a card does not hold for what is here now, "" when it does."""
+    if card.kind == "scorer":
+        now = behaviours().get(card.metric.split(".")[0], "")
+        return "" if card.fingerprint == now else "its card was made for an earlier version of the scorer"
+    if card.fingerprint != rubric_sha256:
+        return f"its card was made for another version of the rubric ({card.version})"
+    return "" if card.model == model else f"its card was made with another model ({card.model})"
+
+
+def best(cards: Iterable[Card]) -> Card | None:
+    """Return the card to go by: one that may gate before one that may not, then the one with most labelled conversations."""
+    return max(cards, key=lambda c: (c.gates, c.labels.items), default=None)

@@ -1,0 +1,189 @@
+"""What ``pixel-synth calibrate`` and ``pixel-synth cards`` do."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixel_synth.calibrate import hold as holding
+from pixel_synth.calibrate.adapters import labelled_from
+from pixel_synth.calibrate.agreement import Interval
+from pixel_synth.calibrate.card import ORIGINS, Card, load_cards, stale
+from pixel_synth.calibrate.fit import Cut
+from pixel_synth.calibrate.labels import Labelled, parse_scale
+from pixel_synth.calibrate.shuffle import CRITERION, RATER, against_shuffled
+from pixel_synth.errors import UsageError
+from pixel_synth.jsonl import read, whole
+from pixel_synth.knowledge import load
+from pixel_synth.records import Conversation
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """Make, show and keep a card; exit status 0 whether or not it may gate."""
+    labelled = _labelled(args)
+    criteria = tuple(args.criterion or _only(labelled))
+    group = RATER if args.shuffled else args.group
+    measure, values, unscored = _measured(args, labelled, criteria)
+    held = holding.hold(
+        measure, values, labelled, criteria, group=group, origin="order" if args.shuffled else args.origin, wanted=args.precision or (),
+        only_held_out=args.held_out, trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations),
+        command="pixel-synth " + shlex.join(_portable(sys.argv[1:])),
+    )  # fmt: skip
+    print("\n".join(shown(held.card)))
+    for item, why in held.left_out.items():
+        if why == "no score":
+            print(f"left out: {item}: {unscored.get(item, 'the conversation is not there')}", file=sys.stderr)
+    taken = len(held.card.points) + len(held.left_out)
+    print(f"{taken} labelled = {len(held.card.points)} used + {len(held.left_out)} left out", file=sys.stderr)
+    if args.figure:
+        from pixel_synth.calibrate.figure import draw
+
+        draw(held.card, args.figure)
+    if not args.dry_run:
+        path = args.output / f"{held.card.name}.json"
+        with whole(path) as file:
+            file.write(held.card.model_dump_json(indent=1) + "\n")
+        print(f"card in {path}", file=sys.stderr)
+    return 0
+
+
+def cards(name: str | None, as_json: bool) -> int:
+    """Print all cards on a line each, or one in full."""
+    found = [card for card in load_cards() if name is None or card.name.startswith(name)]
+    if not found:
+        raise UsageError(f"no card {name or ''}".rstrip(), hint="make one: pixel-synth calibrate --help")
+    for card in found:
+        if as_json:
+            print(card.model_dump_json(indent=1))
+        elif name is not None:
+            print("\n".join(shown(card)))
+        else:
+            why = "may gate" if card.gates else f"may not: {card.refusals[0]}"
+            print(f"{card.name:<64} n {card.labels.items:>4}  AUC {card.agreement.judge.auc}  {_now(card) or why}")
+    return 0
+
+
+def _now(card: Card) -> str:
+    return stale(card) if card.kind == "scorer" else ""
+
+
+def _labelled(args: argparse.Namespace) -> Labelled:
+    """Return the labels with their conversations, from the flags."""
+    conversations = _conversations(args.conversations) if args.conversations else ()
+    if args.labels:
+        labelled = labelled_from(args.labels, args.subset)
+    elif args.shuffled and args.conversations:
+        labelled = Labelled(name=args.conversations.stem, license="", conversations=(), ratings=(), scales={})
+    else:
+        raise UsageError("--labels says what people said; without it, --conversations with --shuffled", hint="pixel-synth calibrate --help")
+    if conversations:
+        labelled = labelled.model_copy(update={"conversations": conversations})
+    if args.scale:
+        labelled = labelled.model_copy(update={"scales": {**labelled.scales, **dict(map(parse_scale, args.scale))}})
+    return against_shuffled(labelled, args.shuffled) if args.shuffled else labelled
+
+
+def _conversations(path: Path) -> tuple[Conversation, ...]:
+    rows = list(read(path))
+    for row in rows:
+        if row.record is None:
+            raise UsageError(f"{path}:{row.line}: {row.error}", hint="calibration needs every conversation; mend the line or take it out")
+    return tuple(row.record for row in rows if row.record)
+
+
+def _only(labelled: Labelled) -> tuple[str, ...]:
+    if CRITERION in labelled.scales:
+        return (CRITERION,)
+    names = sorted({r.criterion for r in labelled.ratings})
+    if len(names) != 1:
+        raise UsageError(f"{labelled.name} has several criteria: {', '.join(names)}", hint="name one or more with --criterion")
+    return (names[0],)
+
+
+def _measured(
+    args: argparse.Namespace, labelled: Labelled, criteria: Sequence[str]
+) -> tuple[holding.Measure, dict[str, float], dict[str, str]]:
+    """Return what is held, its values by item, and why the others have none."""
+    if args.scorer:
+        return (holding.scorer(args.scorer), *holding.scores_of(labelled.conversations, args.scorer, load()))
+    if args.judge:
+        return _judge(args, labelled)
+    recorded = [r for r in labelled.ratings if r.rater == args.rater]
+    if not recorded:
+        raise UsageError(
+            f"{labelled.name}: no ratings of {args.rater!r}", hint=f"raters: {', '.join(sorted({r.rater for r in labelled.ratings}))}"
+        )
+    group = recorded[0].group
+    own = labelled.model_copy(update={"ratings": tuple(recorded)})
+    ratings, scale = holding.composite(own, criteria, group)
+    name = f"recorded.{'+'.join(criteria)}"
+    return holding.Measure(name, "judge", "recorded", "recorded", args.rater), {r.item: scale.unit(r.rating) for r in ratings}, {}
+
+
+def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measure, dict[str, float], dict[str, str]]:
+    from pixel_synth.judges.rubric import rubric
+
+    ref = rubric(args.judge.split(".")[0]).ref
+    metric = f"judge.{args.judge}"
+    values: dict[str, float] = {}
+    unscored: dict[str, str] = {}
+    models: set[str] = set()
+    for conversation in labelled.conversations:
+        value, reason = holding.value_of(conversation.scores, metric)
+        score = next((s for s in conversation.scores if metric.startswith(s.metric)), None)
+        models |= {o.judge for o in score.panel} if score else set()
+        if value is None:
+            unscored[conversation.id] = reason
+        else:
+            values[conversation.id] = value
+    if not values:
+        raise UsageError(
+            f"no conversation carries a score of {metric}", hint=f"pixel-synth judge FILE --rubric {args.judge.split('.')[0]} -o OUT first"
+        )
+    model = args.model or " + ".join(sorted(models))
+    if not model:
+        raise UsageError("the conversations do not say which model judged them", hint="--model NAME")
+    return holding.Measure(metric, "judge", ref.version, ref.sha256, model), values, unscored
+
+
+def _portable(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with paths cut down to their last part: a card does not tell about the machine it was made on."""
+    return [Path(a).name if "/" in a and not a.startswith("-") else a for a in argv]
+
+
+# ------------------------------------------------------------------------------------------------ a card to read
+
+
+def shown(card: Card) -> list[str]:
+    """Return a card as lines to read."""
+    labels, (low, high) = card.labels, (card.scale.knots[0], card.scale.knots[-1])
+    good = sum(p.good > 0.5 for p in card.points)
+    model = f" by {card.model}" if card.model else ""
+    lines = [
+        f"{card.metric} (version {card.version}{model}) against {labels.name}: {', '.join(labels.criteria)}",
+        f"  labels       {labels.items} conversations, {labels.raters} raters, {ORIGINS[labels.origin]}",
+        f"  licence      {labels.license or 'not stated'}",
+        f"  good         {labels.good}; {good} of {len(card.points)} are",
+        f"  split        {'held-out items only' if labels.held_out else 'all items'}; developed on: {labels.trained_on}",
+        *(f"  {name:<12} {value}{f' ({value.reason})' if value.reason else ''}" for name, value in figures(card)),
+        f"  human scale  {low[1]:.2f} at raw {low[0]:.2f}, {high[1]:.2f} at raw {high[0]:.2f}",
+        *(f"  precision {c.wanted:.2f}  {_cut(c)}" for c in card.cuts),
+    ]
+    return [*lines, *(f"  MAY NOT GATE: {why}" for why in card.refusals), *(["  may gate"] if card.gates else [])]
+
+
+def _cut(c: Cut) -> str:
+    if c.raw is None:
+        return c.reason
+    return f"raw score from {c.raw:.3f} on: {c.precision:.2f} [{c.low:.2f}, {c.high:.2f}] of {c.above} are good, recall {c.recall or 0:.2f}"
+
+
+def figures(card: Card) -> list[tuple[str, Interval]]:
+    """Return the agreement figures of a card with their names, the people's own beside them."""
+    names = {"kappa": "kappa", "alpha": "alpha", "icc_c": "ICC(C,1)", "icc_a": "ICC(A,1)", "spearman": "Spearman", "auc": "AUC"}
+    found = [(name, getattr(side, key)) for key, title in names.items()
+             for name, side in ((title, card.agreement.judge), ("  people", card.agreement.humans))]  # fmt: skip
+    return [*found, ("over length", card.over_length)]

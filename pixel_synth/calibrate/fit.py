@@ -1,0 +1,136 @@
+"""From a raw score to the human scale, and from a wanted precision to a threshold.
+
+The human scale of a metric is the share of people who would call the conversation good (0–1).  `human_map` estimates it from
+labelled points by isotonic regression (Barlow et al., 1972; as a calibration map: Zadrozny & Elkan, 2002), averaged over
+bootstrap resamples so that a handful of lucky points does not become a certainty (bagging: Breiman, 1996).  A raw score beyond
+the labelled ones gets the value of the nearest labelled one: nothing is known there, and `HumanMap.knows` says so.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from pydantic import Field, model_validator
+
+from pixel_synth.records import Record, Unit
+
+RESAMPLES = 500
+KNOTS = 21
+# Below this number of labelled conversations above a cut, a precision is a story about single cases.
+LEAST_ABOVE = 5
+
+
+class Point(NamedTuple):
+    """One labelled conversation: raw score (0–1), mean rating (0 worst, 1 best), share of raters who call it good."""
+
+    raw: float
+    rating: float
+    good: float
+
+
+class HumanMap(Record):
+    """A monotone, piecewise linear map from raw score to the human scale."""
+
+    knots: tuple[tuple[Unit, Unit], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _rises(self) -> HumanMap:
+        xs, ys = zip(*self.knots, strict=True)
+        if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
+            raise ValueError("knots must rise in the raw score and must not fall on the human scale")
+        return self
+
+    def __call__(self, raw: float) -> float:
+        """Return the human scale's value of a raw score."""
+        place = bisect_right(self.knots, (raw, 1.1))
+        if place == 0 or place == len(self.knots):
+            return self.knots[0 if place == 0 else -1][1]
+        (x0, y0), (x1, y1) = self.knots[place - 1 : place + 1]
+        return y0 + (y1 - y0) * (raw - x0) / (x1 - x0)
+
+    def knows(self, raw: float) -> bool:
+        """Tell whether a raw score lies within the labelled ones."""
+        return self.knots[0][0] <= raw <= self.knots[-1][0]
+
+    @property
+    def highest(self) -> float:
+        """The highest value the map can give."""
+        return self.knots[-1][1]
+
+
+class Cut(Record):
+    """The least raw score from which on at least ``wanted`` of the labelled conversations are good.
+
+    ``raw`` is ``None``, with the reason, where no score has that precision; ``low`` and ``high`` bound ``precision`` (Wilson, 1927, 95%).
+    """
+
+    wanted: Unit
+    raw: Unit | None
+    precision: Unit | None = None
+    low: Unit | None = None
+    high: Unit | None = None
+    recall: Unit | None = None
+    above: int = 0
+    reason: str = ""
+
+
+def human_map(points: Sequence[Point], seed: int = 0) -> HumanMap:
+    """Fit the map to labelled points.
+
+    Raises:
+        ValueError: When there is no point.
+    """
+    import numpy as np
+    from scipy.optimize import isotonic_regression
+
+    if not points:
+        raise ValueError("no labelled conversation has a score")
+    raw, good = (np.array([getattr(p, name) for p in points]) for name in ("raw", "good"))
+    grid = np.unique(np.round(np.quantile(raw, np.linspace(0, 1, KNOTS)), 6))
+    rng = np.random.default_rng(seed)
+    total = np.zeros(len(grid))
+    for _ in range(RESAMPLES):
+        drawn = rng.integers(0, len(raw), len(raw))
+        xs, inverse, counts = np.unique(raw[drawn], return_inverse=True, return_counts=True)
+        means = np.bincount(inverse, good[drawn]) / counts
+        total += np.interp(grid, xs, isotonic_regression(means, weights=counts).x)
+    levels = np.maximum.accumulate(np.clip(total / RESAMPLES, 0, 1).round(6))
+    return HumanMap(knots=tuple((float(x), float(y)) for x, y in zip(grid, levels, strict=True)))
+
+
+def cut(points: Sequence[Point], wanted: float) -> Cut:
+    """Find the least raw score with the wanted precision; a conversation is good when more than half of its raters say so.
+
+    A conversation whose raters are split evenly counts as not good.
+    """
+    best = None
+    ordered = sorted(points, key=lambda p: -p.raw)
+    total = sum(p.good > 0.5 for p in points)
+    hits = 0
+    for n, point in enumerate(ordered, start=1):
+        hits += point.good > 0.5
+        last_of_its_score = n == len(ordered) or ordered[n].raw < point.raw
+        if last_of_its_score and n >= LEAST_ABOVE and hits / n >= wanted:
+            low, high = wilson(hits, n)
+            recall = hits / total if total else None
+            best = Cut(wanted=wanted, raw=point.raw, precision=hits / n, low=low, high=high, recall=recall, above=n)
+    return best or Cut(
+        wanted=wanted, raw=None, reason=f"no score has {wanted:.0%} good ones among {LEAST_ABOVE} or more conversations above it"
+    )
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the score interval of a share (Wilson, 1927), 95% by default.
+
+    Raises:
+        ValueError: When ``n`` is not positive.
+    """
+    if n < 1:
+        raise ValueError("the interval of a share needs at least one case")
+    share, spread = hits / n, z * z / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * (share * (1 - share) / n + spread / (4 * n)) ** 0.5 / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
