@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.card import Card
 from pixel_synth.calibrate.fit import HumanMap
 from pixel_synth.calibrate.hold import hold, scorer
-from pixel_synth.calibrate.labels import Labelled, Rating, Scale
+from pixel_synth.calibrate.labels import Rating, Scale
 from pixel_synth.curate.gate import Gate, Limit, missing_facts, settle
 from pixel_synth.records import Conversation, Fact, Message, Part, Score, Verdict
 from pixel_synth.settings import Settings
@@ -110,7 +111,7 @@ def labelled() -> Labelled:
         for r in range(3)
     )
     scales = {"flow": Scale(low=1, high=5, good_from=4)}
-    return Labelled(name="talks", license="CC0", conversations=(), ratings=ratings, scales=scales)
+    return Labelled(name="talks", license="CC0", conversations=(), ratings=ratings, scales=scales, left_out={})
 
 
 def follows(labelled: Labelled) -> dict[str, float]:
@@ -171,10 +172,10 @@ def test_a_measure_that_knows_nothing_or_only_length_may_not_gate(labelled: Labe
 def test_constructed_labels_few_items_and_quarrelling_people_may_not_gate(labelled: Labelled) -> None:
     values = follows(labelled)
     assert any("to order" in why for why in card_of(labelled, values, origin="constructed").refusals)
-    few = labelled.model_copy(update={"ratings": tuple(r for r in labelled.ratings if 10 <= int(r.item[1:]) < 34)})
+    few = labelled._replace(ratings=tuple(r for r in labelled.ratings if 10 <= int(r.item[1:]) < 34))
     assert any("fewer than 30" in why for why in card_of(few, values).refusals)
     turned = tuple(r.model_copy(update={"rating": 6 - r.rating}) if r.rater == "expert1" else r for r in labelled.ratings)
-    assert any("do not agree among themselves" in why for why in card_of(labelled.model_copy(update={"ratings": turned}), values).refusals)
+    assert any("agree with each other only" in why for why in card_of(labelled._replace(ratings=turned), values).refusals)
 
 
 def test_a_threshold_that_no_score_is_known_to_reach_is_refused(labelled: Labelled) -> None:

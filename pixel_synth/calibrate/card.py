@@ -20,16 +20,13 @@ from pydantic import Field, ValidationError
 
 from pixel_synth.calibrate.agreement import Agreement, Interval
 from pixel_synth.calibrate.fit import Cut, HumanMap, Point
+from pixel_synth.calibrate.rule import ITEMS, MODERATE, may_gate
 from pixel_synth.errors import UsageError
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.records import Conversation, Record, Score
 from pixel_synth.scorers import overall, reference, score_all
 
 OWN = Path("cards")
-# Fewer labelled conversations say too little: with 30 the 95% interval of an AUC of .75 is about ±.18 (Hanley & McNeil, 1982).
-LEAST_ITEMS = 30
-# "Moderate" agreement (Landis & Koch, 1977): where people agree less among themselves, there is nothing to be calibrated against.
-LEAST_HUMAN_KAPPA = 0.40
 Origin = Literal["people", "order", "constructed"]
 ORIGINS: dict[str, str] = {
     "people": "rated by people",
@@ -84,26 +81,27 @@ class Card(Record):
         return "--".join(parts)
 
 
-def refusals(labels: LabelSet, agreement: Agreement, over_length: Interval) -> tuple[str, ...]:
-    """Return why a measure may not gate, by these figures.
+def refusals(kind: str, labels: LabelSet, agreement: Agreement, over_length: Interval) -> tuple[str, ...]:
+    """Return why a measure may not gate, by these figures; the rule stands in `pixel_synth.calibrate.rule`.
 
-    It may when people gave the labels (or said the turns in their order), there are `LEAST_ITEMS`, the people agree among themselves
-    (median quadratic kappa of `LEAST_HUMAN_KAPPA` or more, where there are several), its AUC is above chance by its whole 95%
-    interval, and it does better than length alone in 95 of 100 resamples.
+    A judge answers on the raters' own steps, so it is held to kappa (`may_gate`).  A scorer has a scale of its own, so it is held to
+    telling good from not good: its AUC is above chance by its whole interval.  Both need labels that people gave, enough of them, people
+    who agree, and to do better than length alone in 95 of 100 resamples.
     """
-    found = []
-    if labels.origin == "constructed":
-        found.append(f"its labels were {ORIGINS['constructed']}")
-    if labels.items < LEAST_ITEMS:
-        found.append(f"{labels.items} labelled conversations are fewer than {LEAST_ITEMS}")
-    human = agreement.humans.kappa
-    if labels.raters > 1 and (human.value is None or human.value < LEAST_HUMAN_KAPPA):
-        found.append(f"people do not agree among themselves (median kappa {human}, at least {LEAST_HUMAN_KAPPA:.2f} is wanted)")
-    found_auc = agreement.judge.auc
-    if found_auc.low is None or found_auc.low <= 0.5:
-        found.append(f"its AUC is not above chance (AUC {found_auc}{'; ' + found_auc.reason if found_auc.reason else ''})")
+    found = [f"its labels were {ORIGINS['constructed']}"] if labels.origin == "constructed" else []
+    people = agreement.humans.kappa
+    if kind == "judge":
+        found += may_gate(agreement.judge.kappa, people).reasons
+    else:
+        if labels.items < ITEMS:
+            found.append(f"{labels.items} items are fewer than {ITEMS}")
+        if labels.raters > 1 and (people.value is None or people.value < MODERATE):
+            found.append(f"people agree with each other only at {people}, below {MODERATE:.2f}")
+        auc = agreement.judge.auc
+        if auc.low is None or auc.low <= 0.5:
+            found.append(f"its AUC is not above chance: {auc.reason or auc}")
     if over_length.low is None or over_length.low <= 0.0:
-        found.append(f"it is not better than length alone (AUC difference {over_length})")
+        found.append(f"it is not better than length alone: {over_length.reason or f'AUC difference {over_length}'}")
     return tuple(found)
 
 

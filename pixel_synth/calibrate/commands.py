@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixel_synth.calibrate import hold as holding
-from pixel_synth.calibrate.adapters import labelled_from
+from pixel_synth.calibrate.adapters import Labelled
+from pixel_synth.calibrate.adapters.argilla import argilla
+from pixel_synth.calibrate.adapters.empathy_judges import empathy_judges
 from pixel_synth.calibrate.agreement import Interval
 from pixel_synth.calibrate.card import ORIGINS, Card, load_cards, stale
 from pixel_synth.calibrate.fit import Cut
-from pixel_synth.calibrate.labels import Labelled, parse_scale
+from pixel_synth.calibrate.labels import read_labels, scale_flag, scales_of
 from pixel_synth.calibrate.shuffle import CRITERION, RATER, against_shuffled
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import read, whole
@@ -74,16 +76,48 @@ def _labelled(args: argparse.Namespace) -> Labelled:
     """Return the labels with their conversations, from the flags."""
     conversations = _conversations(args.conversations) if args.conversations else ()
     if args.labels:
-        labelled = labelled_from(args.labels, args.subset)
+        labelled = _read(args)
     elif args.shuffled and args.conversations:
-        labelled = Labelled(name=args.conversations.stem, license="", conversations=(), ratings=(), scales={})
+        labelled = Labelled(args.conversations.stem, "", (), (), {}, {})
     else:
         raise UsageError("--labels says what people said; without it, --conversations with --shuffled", hint="pixel-synth calibrate --help")
-    if conversations:
-        labelled = labelled.model_copy(update={"conversations": conversations})
-    if args.scale:
-        labelled = labelled.model_copy(update={"scales": {**labelled.scales, **dict(map(parse_scale, args.scale))}})
-    return against_shuffled(labelled, args.shuffled) if args.shuffled else labelled
+    for why, n in labelled.left_out.items():
+        print(f"{args.labels}: {n} left out: {why}", file=sys.stderr)
+    labelled = labelled._replace(conversations=conversations or labelled.conversations, license=args.license or labelled.license)
+    if args.source:
+        labelled = _of_source(labelled, args.source)
+    return against_shuffled(labelled, args.shuffled, not args.all_turns) if args.shuffled else labelled
+
+
+def _of_source(labelled: Labelled, source: str) -> Labelled:
+    """Keep the conversations of one source, and their ratings."""
+    sources = sorted({c.provenance.source for c in labelled.conversations})
+    kept = tuple(c for c in labelled.conversations if c.provenance.source == source)
+    if not kept:
+        raise UsageError(f"{labelled.name}: no conversation of source {source!r}", hint=f"sources: {', '.join(sources) or 'none'}")
+    ids = {c.id for c in kept}
+    ratings = tuple(r for r in labelled.ratings if r.item in ids)
+    license = kept[0].provenance.license or labelled.license
+    return labelled._replace(name=source, license=license, conversations=kept, ratings=ratings)
+
+
+def _read(args: argparse.Namespace) -> Labelled:
+    """Read labels, whatever form they have."""
+    path: Path = args.labels
+    if path.is_dir():
+        return empathy_judges(path)
+    if path.suffix == ".json" or _is_argilla(path):
+        return argilla(path, scales=dict(map(scale_flag, args.scale or ())) or None, group=args.group)
+    ratings = read_labels(path)
+    return Labelled(path.stem, "", (), tuple(ratings), scales_of(path, ratings, args.scale or ()), {})
+
+
+def _is_argilla(path: Path) -> bool:
+    """Tell an Argilla export in JSON lines from labels: its rows have no rater."""
+    if path.suffix != ".jsonl" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return '"rater"' not in file.readline()
 
 
 def _conversations(path: Path) -> tuple[Conversation, ...]:
@@ -117,7 +151,7 @@ def _measured(
             f"{labelled.name}: no ratings of {args.rater!r}", hint=f"raters: {', '.join(sorted({r.rater for r in labelled.ratings}))}"
         )
     group = recorded[0].group
-    own = labelled.model_copy(update={"ratings": tuple(recorded)})
+    own = labelled._replace(ratings=tuple(recorded))
     ratings, scale = holding.composite(own, criteria, group)
     name = f"recorded.{'+'.join(criteria)}"
     return holding.Measure(name, "judge", "recorded", "recorded", args.rater), {r.item: scale.unit(r.rating) for r in ratings}, {}

@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pixel_synth import __version__
+from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.agreement import Interval, agree, auc, bootstrap
 from pixel_synth.calibrate.card import Card, LabelSet, Origin, behaviours, refusals, scored
 from pixel_synth.calibrate.fit import Point, cut, human_map
-from pixel_synth.calibrate.labels import Labelled, Rating, Scale, held_out
+from pixel_synth.calibrate.labels import Rating, Scale, held_out
 from pixel_synth.errors import UsageError
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.records import Conversation, Score
@@ -146,7 +147,7 @@ def hold(
         metric=measure.metric, kind=measure.kind, version=measure.version, fingerprint=measure.fingerprint, model=measure.model,
         labels=labels, agreement=agreement, over_length=over_length, scale=human_map(points),
         cuts=tuple(cut(points, p) for p in sorted({*PRECISIONS, *wanted})), points=points,
-        refusals=refusals(labels, agreement, over_length), made=datetime.now(UTC).date().isoformat(), toolkit=__version__, command=command,
+        refusals=refusals(measure.kind, labels, agreement, over_length), made=datetime.now(UTC).date().isoformat(), toolkit=__version__, command=command,
     )  # fmt: skip
     return Held(card, left_out)
 

@@ -15,14 +15,14 @@ MARGIN = 0.15
 ITEMS = 30
 
 
-class Gate(NamedTuple):
+class Decision(NamedTuple):
     """Whether a score may gate, and in words everything that speaks against it (empty when it may)."""
 
     may: bool
     reasons: tuple[str, ...]
 
 
-def may_gate(judge: Interval, people: Interval) -> Gate:
+def may_gate(judge: Interval, people: Interval) -> Decision:
     """Decide whether a score may gate, from quadratic kappas.
 
     All must hold: (a) people agree with each other at least moderately, else there is nothing to be right about; (b) the judge
@@ -42,7 +42,7 @@ def may_gate(judge: Interval, people: Interval) -> Gate:
         against.append(f"people agree with each other only at {people.value:.2f}, below {MODERATE:.2f}")
     if judge.value is None:
         against.append(f"its agreement with people is not known: {judge.reason}")
-        return Gate(False, tuple(against))
+        return Decision(False, tuple(against))
     if judge.value < MODERATE:
         against.append(f"it agrees with people only at {judge.value:.2f}, below {MODERATE:.2f}")
     if judge.low is None:
@@ -53,4 +53,4 @@ def may_gate(judge: Interval, people: Interval) -> Gate:
         against.append(
             f"it lies {people.value - judge.value:.2f} below people's own agreement: more than {MARGIN:.2f}, and the intervals do not meet"
         )
-    return Gate(not against, tuple(against))
+    return Decision(not against, tuple(against))

@@ -7,7 +7,8 @@ other order exists give none.
 
 from __future__ import annotations
 
-from pixel_synth.calibrate.labels import Labelled, Rating, Scale
+from pixel_synth.calibrate.adapters import Labelled
+from pixel_synth.calibrate.labels import Rating, Scale
 from pixel_synth.draw import Draw
 from pixel_synth.records import Conversation
 
@@ -42,5 +43,5 @@ def against_shuffled(labelled: Labelled, copies: int = 5, within: bool = True) -
         for c, rating in ((conversation, 1.0), *((o, 0.0) for o in others)):
             found.append(c)
             ratings.append(Rating(item=c.id, criterion=CRITERION, rater=RATER, group="order", rating=rating))
-    return labelled.model_copy(update={"name": f"{labelled.name}-order", "conversations": tuple(found), "ratings": tuple(ratings),
-                                       "scales": {CRITERION: SCALE}})  # fmt: skip
+    scales = {CRITERION: SCALE}
+    return labelled._replace(name=f"{labelled.name}-order", conversations=tuple(found), ratings=tuple(ratings), scales=scales)

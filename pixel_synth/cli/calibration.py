@@ -12,7 +12,7 @@ EPILOG = """\
 examples:
   pixel-synth calibrate --scorer coherence --labels ratings.csv --conversations talks.jsonl --criterion coherence
   pixel-synth calibrate --scorer coherence --conversations talks.jsonl --shuffled 5      own order against shuffled copies
-  pixel-synth calibrate --scorer emotional_authenticity --labels EMPATHY_JUDGES_FOLDER --set lend_an_ear \\
+  pixel-synth calibrate --scorer emotional_authenticity --labels EMPATHY_JUDGES_FOLDER --source lend_an_ear \\
       --criterion validating_emotions --criterion demonstrating_understanding --precision 0.9
   pixel-synth judge talks.jsonl --rubric epitome -o judged.jsonl --base-url http://127.0.0.1:8000/v1
   pixel-synth calibrate --judge epitome.explorations --labels ratings.csv --conversations judged.jsonl --criterion explorations
@@ -34,9 +34,7 @@ def add_commands(commands: Any) -> None:
     what.add_argument("--judge", metavar="RUBRIC[.CRITERION]", help="a rubric whose scores the conversations carry (see pixel-synth judge)")
     what.add_argument("--rater", metavar="NAME", help="replay the recorded ratings of this rater (a model) as if it were the judge")
     p.add_argument("--labels", type=Path, metavar="PATH", help="labels: CSV or JSONL, an Argilla export, or the empathy-judges folder")
-    p.add_argument(
-        "--set", metavar="NAME", dest="subset", help="of the empathy-judges folder: lend_an_ear, epitome, empathetic_dialogues …"
-    )
+    p.add_argument("--source", metavar="NAME", help="only the conversations of this source (provenance.source), e.g. lend_an_ear")
     p.add_argument(
         "--conversations", type=Path, metavar="FILE", help="the conversations as JSONL, where the labels do not bring them along"
     )
@@ -48,6 +46,8 @@ def add_commands(commands: Any) -> None:
     )
     p.add_argument("--group", default="expert", help="whose ratings count as the people's (default expert)")
     p.add_argument("--shuffled", type=int, metavar="K", help="instead of ratings: the conversations against K shuffled copies of each")
+    p.add_argument("--all-turns", action="store_true", help="shuffle all turns; default: each speaker's among that speaker's places")
+    p.add_argument("--license", default="", metavar="TEXT", help="licence of the labels, where they do not bring it along")
     p.add_argument(
         "--origin", choices=("people", "constructed"), default="people", help="constructed: labels written to order; such cards never gate"
     )
