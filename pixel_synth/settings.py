@@ -28,7 +28,7 @@ Dialect = Literal["length", "pattern"]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda given: tuple(shlex.split(given)) if isinstance(given, str) else given)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # Variables of the toolkit that are no settings: where packs and prompts lie, and keys, which are never stored.
-NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR", "PIXEL_API_KEY", "PIXEL_JUDGE_API_KEY"}
+NOT_SETTINGS = {"PIXEL_KNOWLEDGE_DIR", "PIXEL_PROMPTS_DIR", "PIXEL_CALIBRATION_DIR", "PIXEL_API_KEY", "PIXEL_JUDGE_API_KEY"}
 THRESHOLDS = {
     "overall": 0.80,
     "therapeutic_accuracy": 0.85,
