@@ -239,3 +239,14 @@ def test_scores_of_a_scorer_come_by_id_and_the_unscored_with_their_reason(conver
     values, unscored = scores_of([conversation, bare], "personality_consistency", None)
     assert set(values) | set(unscored) == {conversation.id, "bare"}
     assert "no blueprint" in unscored["bare"]
+
+
+def test_a_claimed_persona_is_another_one_and_the_plan_rates_its_own_difficulty(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--conversations", str(talks), "--dry-run"]
+    assert main(["calibrate", "--scorer", "personality_consistency", "--swapped", *flags]) == 0
+    out, err = capsys.readouterr()
+    assert "against talks-persona: persona" in out
+    assert "MAY NOT GATE: its labels were written or spoiled to order" in out
+    assert "12 labelled = 12 used" in err
+    assert main(["calibrate", "--scorer", "complexity", "--planned", *flags]) == 0
+    assert "difficulty at least 3 of 1–3" in capsys.readouterr().out

@@ -13,10 +13,11 @@ from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.adapters.argilla import argilla
 from pixel_synth.calibrate.adapters.empathy_judges import empathy_judges
 from pixel_synth.calibrate.agreement import Interval
-from pixel_synth.calibrate.card import ORIGINS, Card, load_cards, stale
+from pixel_synth.calibrate.card import ORIGINS, Card, Origin, load_cards, stale
+from pixel_synth.calibrate.construct import against_swapped, planned_difficulty
 from pixel_synth.calibrate.fit import Cut
 from pixel_synth.calibrate.labels import read_labels, scale_flag, scales_of
-from pixel_synth.calibrate.shuffle import CRITERION, RATER, against_shuffled
+from pixel_synth.calibrate.shuffle import against_shuffled
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import read, whole
 from pixel_synth.knowledge import load
@@ -27,11 +28,12 @@ def calibrate(args: argparse.Namespace) -> int:
     """Make, show and keep a card; exit status 0 whether or not it may gate."""
     labelled = _labelled(args)
     criteria = tuple(args.criterion or _only(labelled))
-    group = RATER if args.shuffled else args.group
+    group = {r.group for r in labelled.ratings}.pop() if _made(args) else args.group
     measure, values, unscored = _measured(args, labelled, criteria)
+    origin: Origin = "order" if args.shuffled else "constructed" if _made(args) else args.origin
     held = holding.hold(
-        measure, values, labelled, criteria, group=group, origin="order" if args.shuffled else args.origin, wanted=args.precision or (),
-        only_held_out=args.held_out, trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations),
+        measure, values, labelled, criteria, group=group, origin=origin, wanted=args.precision or (), only_held_out=args.held_out,
+        trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations),
         command="pixel-synth " + shlex.join(_portable(sys.argv[1:])),
     )  # fmt: skip
     print("\n".join(shown(held.card)))
@@ -77,16 +79,28 @@ def _labelled(args: argparse.Namespace) -> Labelled:
     conversations = _conversations(args.conversations) if args.conversations else ()
     if args.labels:
         labelled = _read(args)
-    elif args.shuffled and args.conversations:
+    elif _made(args) and args.conversations:
         labelled = Labelled(args.conversations.stem, "", (), (), {}, {})
     else:
-        raise UsageError("--labels says what people said; without it, --conversations with --shuffled", hint="pixel-synth calibrate --help")
+        raise UsageError(
+            "--labels says what people said; without it, --conversations with --shuffled, --swapped or --planned",
+            hint="pixel-synth calibrate --help",
+        )
     for why, n in labelled.left_out.items():
         print(f"{args.labels}: {n} left out: {why}", file=sys.stderr)
     labelled = labelled._replace(conversations=conversations or labelled.conversations, license=args.license or labelled.license)
     if args.source:
         labelled = _of_source(labelled, args.source)
-    return against_shuffled(labelled, args.shuffled, not args.all_turns) if args.shuffled else labelled
+    if args.name:
+        labelled = labelled._replace(name=args.name)
+    if args.shuffled:
+        return against_shuffled(labelled, args.shuffled, not args.all_turns)
+    return against_swapped(labelled) if args.swapped else planned_difficulty(labelled) if args.planned else labelled
+
+
+def _made(args: argparse.Namespace) -> bool:
+    """Tell whether the labels are made from the conversations, not read."""
+    return bool(args.shuffled or args.swapped or args.planned)
 
 
 def _of_source(labelled: Labelled, source: str) -> Labelled:
@@ -129,8 +143,6 @@ def _conversations(path: Path) -> tuple[Conversation, ...]:
 
 
 def _only(labelled: Labelled) -> tuple[str, ...]:
-    if CRITERION in labelled.scales:
-        return (CRITERION,)
     names = sorted({r.criterion for r in labelled.ratings})
     if len(names) != 1:
         raise UsageError(f"{labelled.name} has several criteria: {', '.join(names)}", hint="name one or more with --criterion")

@@ -46,6 +46,9 @@ def add_commands(commands: Any) -> None:
     )
     p.add_argument("--group", default="expert", help="whose ratings count as the people's (default expert)")
     p.add_argument("--shuffled", type=int, metavar="K", help="instead of ratings: the conversations against K shuffled copies of each")
+    p.add_argument("--swapped", action="store_true", help="instead of ratings: generated conversations against copies with another persona")
+    p.add_argument("--planned", action="store_true", help="instead of ratings: the planned difficulty of generated conversations")
+    p.add_argument("--name", metavar="NAME", help="name of the label set on the card; default: from the file")
     p.add_argument("--all-turns", action="store_true", help="shuffle all turns; default: each speaker's among that speaker's places")
     p.add_argument("--license", default="", metavar="TEXT", help="licence of the labels, where they do not bring it along")
     p.add_argument(
