@@ -1,8 +1,8 @@
 """Load, render and hash the prompt files of ``prompts/``.
 
-A prompt is one Markdown file: YAML front matter (``name``, ``version``, ``variables``, and ``criteria`` for the rubrics
-in ``judges/``) and one Jinja section per chat role, opened by ``## system`` or ``## user``.  Variables are strict both
-ways: a missing one and an unknown one are errors, and the body may not use a variable the front matter does not declare.
+A prompt is one Markdown file: YAML front matter (``name``, ``version``, ``variables``) and one Jinja section per chat role,
+opened by ``## system`` or ``## user``.  Variables are strict both ways: a missing one and an unknown one are errors, and the body
+may not use a variable the front matter does not declare.  The rubrics in ``judges/`` are no prompts (`pixel_synth.judges.rubric`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Prompt(NamedTuple):
     ref: PromptRef
     variables: frozenset[str]
     sections: tuple[tuple[str, Template], ...]
-    criteria: tuple[tuple[str, str], ...] = ()  # of a rubric: id and question
 
     def render(self, **values: Any) -> list[dict[str, str]]:
         """Return chat messages.
@@ -86,14 +85,9 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         front = yaml.safe_load(head)
     except yaml.YAMLError as error:
         raise PromptError(f"{path}: front matter is not YAML: {error}") from error
-    is_rubric = name.startswith("judges/")
-    keys = {"name", "version", "variables", *(["criteria"] if is_rubric else [])}
-    fine = isinstance(front, dict) and set(front) == keys and front["name"] == path.stem
+    fine = isinstance(front, dict) and set(front) == {"name", "version", "variables"} and front["name"] == path.stem
     if not fine or not isinstance(front["variables"], list):
-        raise PromptError(f"{path}: front matter must hold name (= file stem), version and variables" + ", and criteria" * is_rubric)
-    criteria = front.get("criteria", {})
-    if not isinstance(criteria, dict) or (is_rubric and not criteria) or not all(isinstance(q, str) for q in criteria.values()):
-        raise PromptError(f"{path}: criteria must map ids to questions")
+        raise PromptError(f"{path}: front matter must hold name (= file stem), version and variables")
     pieces = _SECTION.split(body)
     if len(pieces) < 3 or pieces[0].strip():
         raise PromptError(f"{path}: the body must consist of '## system' and '## user' sections")
@@ -109,10 +103,9 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         odd = ", ".join(sorted(used ^ variables))
         raise PromptError(f"{path}: variables declared and used differ: {odd}")
     digest = hashlib.sha256(raw.encode()).hexdigest()
-    return Prompt(PromptRef(name=name, version=str(front["version"]), sha256=digest), variables, sections, tuple(criteria.items()))
+    return Prompt(PromptRef(name=name, version=str(front["version"]), sha256=digest), variables, sections)
 
 
 def all_prompts(folder: Path | None = None) -> list[Prompt]:
     """Load every prompt file of the folder."""
-    root = folder or prompts_dir()
-    return [load_prompt(path.relative_to(root).with_suffix("").as_posix(), folder) for path in sorted(root.rglob("*.md"))]
+    return [load_prompt(path.stem, folder) for path in sorted((folder or prompts_dir()).glob("*.md"))]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth import __version__
-from pixel_synth.cli import calibration, knowledge
+from pixel_synth.cli import calibration, judging, knowledge
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -38,13 +38,14 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     knowledge.add_commands(commands)
+    judging.add_command(commands)
     config = commands.add_parser("config", help="the settings: show, check").add_subparsers(required=True, metavar="ACTION")
     add("show", config_show, "print the settings in force as JSON", config)
     add("check", config_check, "validate pixel.toml and PIXEL_* variables", config)
 
     schema = add("schema", schema_print, "print the JSON Schema of a record")
     schema.add_argument("record", nargs="?", default="Conversation", choices=("Conversation", "Blueprint", "Attempt", "Outcome"))
-    add("prompts", prompts_list, "list the prompts with version, hash and variables")
+    add("prompts", prompts_list, "list prompts and rubrics with version, hash, and variables or criteria")
 
     show = add("show", show_run, "read conversations of a run")
     show.add_argument("path", type=Path, metavar="RUN")
@@ -133,11 +134,14 @@ def schema_print(args: argparse.Namespace) -> int:
 
 
 def prompts_list(args: argparse.Namespace) -> int:
-    """List the prompts."""
+    """List the prompts and the rubrics."""
+    from pixel_synth.judges.rubric import rubrics
     from pixel_synth.prompts import all_prompts
 
-    for prompt in all_prompts():
-        print(f"{prompt.ref.name:<12} {prompt.ref.version:<5} {prompt.ref.sha256[:12]}  {', '.join(sorted(prompt.variables))}")
+    listed = [(p.ref, ", ".join(sorted(p.variables))) for p in all_prompts()]
+    listed += [(r.ref, "criteria: " + ", ".join(r.criteria)) for r in rubrics()]
+    for ref, holds in listed:
+        print(f"{ref.name:<32} {ref.version:<5} {ref.sha256[:12]}  {holds}")
     return 0
 
 

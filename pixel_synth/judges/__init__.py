@@ -1,6 +1,11 @@
 """Judges: a model answers the questions of a rubric file about a finished session.
 
-A rubric is ``prompts/judges/<name>.md``: a prompt whose front matter also holds ``criteria`` (id → yes/no question).  The schema
-of the verdict is made from them, every answer needs a quote that stands in the session, and what cannot be had is unscored with
-its reason.  No rubric here is calibrated against people yet, so none gates; the score stands beside the others as ``judge.<name>``.
+A rubric is ``prompts/judges/<name>.md`` (`rubric`); the frame that all share is the prompt ``judge``.  The schema of the verdict is made
+from the rubric, every answer needs a quote of the right speaker that stands in the session (`verdict`, `quotes`), the session is data
+whatever it says (`injection`), and what cannot be had is unscored with its reason (`session`).  A score of a judge stands beside the
+others as ``judge.<name>``; how far it may be trusted is a matter of calibration against people.
 """
+
+from pixel_synth.judges.names import same_model, selfsame
+
+__all__ = ["same_model", "selfsame"]

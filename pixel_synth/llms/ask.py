@@ -79,7 +79,7 @@ class Asker:
 
     def voice(self, call: Call) -> Voice:
         """Return who answers a call."""
-        return self._voices.get(call.brief.part, self._generator) if call.brief else self._generator
+        return self._voices.get(call.part.partition(".")[0], self._generator)
 
     async def __call__(self, call: Call) -> Completion:
         """Answer one call.

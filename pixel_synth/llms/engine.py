@@ -26,12 +26,21 @@ class Brief(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request to an engine; only the composer, which needs it, cannot do without a brief."""
+    """One request to an engine; only the composer, which needs it, cannot do without a brief.
+
+    ``booked`` is the part under which the ledger books it where the brief's is too coarse: "judge.alliance".
+    """
 
     brief: Brief | None
     messages: list[dict[str, str]]
     schema: dict[str, Any]
     sampling: dict[str, Any]
+    booked: str = ""
+
+    @property
+    def part(self) -> str:
+        """What is asked for: a `Part`, more closely named where it is booked so; "chat" for plain messages."""
+        return self.booked or (self.brief.part if self.brief else "chat")
 
     def key(self, model: str) -> str:
         """Return the ledger key: a hash over model, messages, schema and sampling."""

@@ -184,7 +184,7 @@ class Ledger:
 
 def _where(call: Call) -> tuple[str, str, int]:
     brief = call.brief
-    return (brief.blueprint.id, brief.part, len(brief.history)) if brief else ("", "chat", 0)
+    return (brief.blueprint.id, call.part, len(brief.history)) if brief else ("", call.part, 0)
 
 
 def _completion(row: list[object] | tuple[object, ...]) -> Completion:

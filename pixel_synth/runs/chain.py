@@ -17,7 +17,8 @@ from pixel_synth import __version__
 from pixel_synth.calibrate.card import scored
 from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import EngineDown, EngineError, PixelError
-from pixel_synth.judges.rubric import judge_session, rubric
+from pixel_synth.judges import session
+from pixel_synth.judges.rubric import rubric
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.llms.ask import Stopped
 from pixel_synth.plan import Plan
@@ -48,7 +49,8 @@ async def write(
     messages, tags = await dialogue.write_dialogue(context, case, ask)
     thought = await reasoning.write_reasoning(context, messages, tags, ask)
     prompts = tuple(load_prompt(p).ref for p in (*scenario.PROMPTS, *dialogue.PROMPTS, *reasoning.PROMPTS))
-    prompts += tuple(rubric(name).ref for name in settings.judges)
+    if settings.judges:
+        prompts += (*(load_prompt(p).ref for p in session.PROMPTS), *(rubric(name).ref for name in settings.judges))
     model = settings.model or settings.engine
     draft = Conversation(
         id=conversation_id(bp, settings),
@@ -64,7 +66,7 @@ async def write(
             knowledge=bp.knowledge, prompts=prompts, license=LICENSE,
         ),
     )  # fmt: skip
-    judged = tuple([await judge_session(name, draft, ask, context.repairs) for name in settings.judges])
+    judged = tuple([await session.judge_session(name, draft, ask, context.repairs, knowledge=knowledge) for name in settings.judges])
     scoring = partial(_score, draft, knowledge, settings, gate, judged, {} if spent is None else spent)
     # The requests of the other conversations must not wait meanwhile; the composer has none.
     return scoring() if settings.engine == "composer" else await asyncio.get_running_loop().run_in_executor(SCORING, scoring)

@@ -227,7 +227,7 @@ def _calls(root: Path, attempt: Attempt, full: bool) -> Calls:
     except RunError as error:
         return Calls([], error.message)
     try:
-        found = sorted(ledger.of(attempt.blueprint.id), key=lambda c: (ORDER.get(c.part, 4), c.turn))
+        found = sorted(ledger.of(attempt.blueprint.id), key=lambda c: (ORDER.get(c.part.partition(".")[0], 4), c.part, c.turn))
         again = Counter((c.part, c.turn) for c in found)
         if full or attempt.status == "failed" or any(n > 1 for n in again.values()):
             return _walked(root, attempt, ledger, found)
@@ -271,5 +271,5 @@ def _walked(root: Path, attempt: Attempt, ledger: Ledger, found: list[StoredCall
 
 def _failed(r: Recalled) -> CallTold:
     """Tell of a call that ended without an answer."""
-    part, turn = (r.call.brief.part, len(r.call.brief.history)) if r.call.brief else ("chat", 0)
-    return CallTold(part, turn, r.key, "failed", None, None, None, None, "", r.failure, r.call.messages, VERIFIED)
+    turn = len(r.call.brief.history) if r.call.brief else 0
+    return CallTold(r.call.part, turn, r.key, "failed", None, None, None, None, "", r.failure, r.call.messages, VERIFIED)

@@ -124,6 +124,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 def _run(job: str, args: argparse.Namespace, build: Build) -> int:
     from pixel_synth.errors import UsageError
+    from pixel_synth.judges.rubric import session_rubric
     from pixel_synth.knowledge import load
     from pixel_synth.plan import make_plan
     from pixel_synth.runs import screen
@@ -135,6 +136,8 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
     run, settings = resumed(args) if args.resume else (None, chosen(settings_of(args)))
     if args.preview and args.preview > settings.accept:
         settings = settings.model_copy(update={"accept": args.preview})
+    for name in settings.judges:
+        session_rubric(name)
     plan = make_plan(settings, load())
     if args.dry_run:
         screen.dry_run(plan, settings)

@@ -1,0 +1,37 @@
+"""Whether two names mean the same model.
+
+A judge tends to like what it wrote itself (Panickssery et al., 2024, "LLM evaluators recognize and favor their own generations").
+"""
+
+from __future__ import annotations
+
+import re
+
+from pixel_synth.records import Conversation
+
+# ".../models--Qwen--Qwen3-8B/snapshots/<hash>", as the Hugging Face cache lays a model down.
+_CACHED = re.compile(r"models--[^/]*?--([^/]+)/snapshots/[^/]+/?$", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"[-_.:](?:latest|gguf|ggml|safetensors|mlx|awq|gptq(?:[-_]int[48])?|exl[23]|hqq|marlin|int[48]|uint4|fp(?:4|8|16|32)|bf16|f16|nvfp4|mxfp[48]"
+    r"|w\d+a\d+(?:16)?|[348]-?bits?|bnb(?:-[48]bit)?|nf4|dynamic|quantized(?:\.w\d+a\d+)?|(?:ud-)?i?q\d+(?:_[0-9a-z]+)*|[0-9.]+bpw)$",
+    re.IGNORECASE,
+)
+
+
+def plain(name: str) -> str:
+    """Return a model's name without folder, organisation, revision, file type and quantisation, in lower case."""
+    found = _CACHED.search(name)
+    base = found[1] if found else name.rstrip("/").rpartition("/")[2].partition("@")[0]
+    while base != (shorter := _SUFFIX.sub("", base)):
+        base = shorter
+    return re.sub(r"[_:\s]+", "-", base).lower()
+
+
+def same_model(one: str, other: str) -> bool:
+    """Tell whether two names mean the same model, however it is stored; an empty name means none."""
+    return bool(plain(one)) and plain(one) == plain(other)
+
+
+def selfsame(conversation: Conversation, judge_model: str) -> bool:
+    """Tell whether a conversation was written by the model that judges it."""
+    return same_model(conversation.provenance.model, judge_model)
