@@ -63,8 +63,15 @@ def listed(found: Rubric) -> str:
 
 
 def calibrated(found: Rubric) -> str:
-    """Say whether a rubric may be trusted: whether a calibration card holds it against people, in this version."""
-    return "not calibrated"
+    """Say which calibration cards hold a rubric, in this version, against people."""
+    from pixel_synth.calibrate.card import load_cards
+
+    cards = [card for card in load_cards() if card.metric.partition(".")[2].split(".")[0] == found.name and card.kind == "judge"]
+    here = [card for card in cards if card.fingerprint == found.sha256]
+    if not here:
+        return "not calibrated" + (", its cards are of another version" if cards else "")
+    told = (f"{card.metric} with {card.model} ({'may gate' if card.gates else 'may not gate'})" for card in here)
+    return f"calibrated: {', '.join(told)}"
 
 
 def tell_cost(path: Path, asked: tuple[Rubric, ...]) -> int:

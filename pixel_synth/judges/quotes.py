@@ -80,7 +80,7 @@ def find(quote: str, messages: Sequence[Message], speaker: Speaker, refused: Seq
     if not free:
         raise ValueError(f"the quote {quote[:60]!r} is an instruction to a model and no evidence")
     for place in free:
-        if len(wanted) >= min(LEAST, len(cleaned(messages[place.turn].content))):
+        if len(wanted) >= LEAST or len(cleaned(messages[place.turn].content)) < LEAST:
             return place
     raise ValueError(f"the quote {quote!r} is too short to rest an answer on (at least {LEAST} characters)")
 

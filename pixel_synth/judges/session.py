@@ -6,7 +6,7 @@ the modality.  Nothing else of the record reaches the judge: not who wrote it, i
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
 
 from pixel_synth.errors import EngineDown, EngineError
 from pixel_synth.judges.injection import fence, instructions, masked, transcript
@@ -124,10 +124,7 @@ def spelled(asked: Rubric) -> str:
     return f"{keys}\nThe value of each key is an object of three texts, in this order: quote, why, answer."
 
 
-@lru_cache(maxsize=64)
 def _example(example: Example) -> str:
-    import json
-
     said = {id: {"quote": a.quote, "why": a.why, "answer": a.answer} for id, a in example.answers.items()}
     return f"{transcript(example.messages)}\n{json.dumps(said, ensure_ascii=False)}"
 
