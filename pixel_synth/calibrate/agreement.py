@@ -148,8 +148,7 @@ class _Held:
         """Return the median kappa of pairs of raters."""
         if not self.levels or not data:
             return Interval.none(none if self.levels else NO_STEPS, len(self.judged))
-        pairs = np.stack([np.stack(pair) for pair in data], 1)
-        return self.interval(lambda x: middle([kappa(x[0, i], x[1, i], levels=self.levels) for i in range(x.shape[1])]), np.rint(pairs))
+        return self.interval(_median_kappa(self.levels), np.rint(couples(data)))
 
     def against(self, names: tuple[str, ...], a: Floats, b: Floats) -> Against:
         both = ~(np.isnan(a) | np.isnan(b))
@@ -191,6 +190,27 @@ class _Held:
         if none:
             return Interval.none(none, len(self.judged))
         return self.interval(lambda x: middle([statistic(x[i], np.delete(x, i, axis=0)) for i in range(len(x))]), self.people)
+
+
+def median_kappa(data: Sequence[tuple[Floats, Floats]], scale: Scale, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Return the median quadratic kappa of pairs of raters of the same items, rounded to the whole steps of the scale.
+
+    Args:
+        data: Per pair the ratings of the one and of the other, shape (items,), NaN where there is none.
+        scale: What the ratings mean; its low and high are whole numbers.
+        resamples: Bootstrap samples of items.
+        seed: Equal seeds give equal intervals.
+    """
+    return bootstrap(_median_kappa(scale.levels()), np.rint(couples(data)), resamples=resamples, seed=seed)
+
+
+def couples(data: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Return pairs of raters as one array of shape (2, pairs, items)."""
+    return np.stack([np.stack(pair) for pair in data], 1)
+
+
+def _median_kappa(levels: Sequence[float]) -> Callable[[Floats], Floats]:
+    return lambda x: middle([kappa(x[0, i], x[1, i], levels=levels) for i in range(x.shape[1])])
 
 
 def _mean(people: Floats) -> Floats:

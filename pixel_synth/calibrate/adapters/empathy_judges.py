@@ -21,9 +21,8 @@ from pixel_synth.calibrate.labels import Rating, Scale
 from pixel_synth.errors import RecordError
 from pixel_synth.records import Conversation, Message, Provenance
 
-GROUPS = (
-    dict.fromkeys(("expert1", "expert2", "expert3"), "expert") | {"crowd": "crowd"} | dict.fromkeys(("gpt", "claude", "gemini"), "model")
-)
+EXPERTS, MODELS = ("expert1", "expert2", "expert3"), ("gpt", "claude", "gemini")
+GROUPS = dict.fromkeys(EXPERTS, "expert") | {"crowd": "crowd"} | dict.fromkeys(MODELS, "model")
 FIVE, TWO, SEVEN = Scale(low=1, high=5, good_from=4), Scale(low=0, high=2, good_from=1), Scale(low=1, high=7, good_from=5)
 BAD = Scale(low=1, high=5, good_from=2, high_is_bad=True)
 
