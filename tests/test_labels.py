@@ -197,6 +197,7 @@ ANSWER = {"q.responses": [3], "q.responses.users": ["u"], "q.responses.status": 
             "twice",
         ),
         ([3], "no record"),
+        ([], "holds no records"),
     ],
 )
 def test_a_malformed_argilla_export_is_told(tmp_path: Path, records: list[object], word: str) -> None:

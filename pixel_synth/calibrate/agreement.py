@@ -129,11 +129,11 @@ class _Held:
     def __init__(self, raters: tuple[str, ...], judged: Floats, people: Floats, scale: Scale, interval: Callable[..., Interval]) -> None:
         self.raters, self.judged, self.people, self.scale, self.interval = raters, judged, people, scale, interval
         self.levels = scale.levels()
-        # Ranks and ICCs do not care which end is good; Spearman and AUC are turned so that more is better.
+        # All stands on the people's scale, so only the AUC has to know which end is good.
         self.sign = -1.0 if scale.high_is_bad else 1.0
 
     def shared(self, a: Floats, b: Floats) -> bool:
-        return int((~np.isnan(a) & ~np.isnan(b)).sum()) >= min(SHARED, len(self.judged))
+        return int((~np.isnan(a) & ~np.isnan(b)).sum()) >= SHARED
 
     def couples(self) -> list[tuple[int, int]]:
         return [(i, j) for i, j in combinations(range(len(self.raters)), 2) if self.shared(self.people[i], self.people[j])]

@@ -48,7 +48,7 @@ def argilla(path: Path, *, scales: Mapping[str, Scale] | None = None, field: str
         group: What the users are.
 
     Raises:
-        RecordError: When the file is no flat export, a chat is malformed, or a user answered one question of a record twice.
+        RecordError: When the file is no flat export or empty, a chat is malformed, or a user answered one question of a record twice.
     """
     if scales is None:
         beside = path.with_suffix(".scales.yaml")
@@ -71,6 +71,8 @@ def argilla(path: Path, *, scales: Mapping[str, Scale] | None = None, field: str
             if key in ratings:
                 raise RecordError(f"{place}: user {rating.rater} answered {rating.criterion} of {item} twice")
             ratings[key] = rating
+    if not conversations and not left_out:
+        raise RecordError(f"{path} holds no records", hint="what dataset.records(...) gives can be exported once only: ask for it again")
     return Labelled(path.stem, "", tuple(conversations.values()), tuple(ratings.values()), scales, dict(left_out))
 
 
