@@ -1,0 +1,82 @@
+"""Make the shipped calibration cards anew, after any change of a scorer.
+
+    python calibration/make.py PATH/empathy-judges
+
+Each line of `CARDS` is one ``pixel-synth calibrate``.  Real conversations are those of the published empathy-judges data (Kumar et al.,
+2025; MIT, EmpatheticDialogues CC-BY-NC; only figures of them go onto cards), and of them only the held-out ones; generated ones are made
+here with the composer.  A test holds that every scorer has a card and that none is stale.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pixel_synth.cli import main
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+SESSIONS = 120
+OWN_WORDS = "literature; patterns mended on the items that are not held out, and on sentences of our own"
+LISTENING = ("validating_emotions", "encouraging_elaboration", "demonstrating_understanding", "advice_giving", "self_oriented",
+             "dismissing_emotions")  # fmt: skip
+MECHANISMS = ("level_emotional_reactions", "level_interpretations", "level_explorations")
+
+
+def rated(metric: str, source: str, *criteria: str) -> list[str]:
+    """Return the flags of a card against experts' ratings."""
+    named = [f for c in criteria for f in ("--criterion", c)]
+    return ["--scorer", metric, "--labels", "RATED", "--source", source, *named, "--held-out", "--trained-on", OWN_WORDS]
+
+
+CARDS: tuple[list[str], ...] = (
+    ["--scorer", "coherence", "--labels", "RATED", "--source", "lend_an_ear", "--shuffled", "1", "--held-out", "--trained-on",
+     "composer sessions and the conversations that are not held out"],
+    ["--scorer", "coherence", "--conversations", "SESSIONS", "--shuffled", "1", "--name", "generated", "--trained-on",
+     "composer sessions of other seeds"],
+    rated("coherence", "empatheticdialogues", "relevance"),
+    rated("emotional_authenticity", "lend_an_ear", *LISTENING),
+    rated("emotional_authenticity", "empatheticdialogues", "empathy"),
+    rated("emotional_authenticity", "epitome", *MECHANISMS),
+    rated("emotional_authenticity.explorations", "epitome", "level_explorations"),
+    rated("emotional_authenticity.emotional_reactions", "epitome", "level_emotional_reactions"),
+    rated("emotional_authenticity.interpretations", "epitome", "level_interpretations"),
+    rated("emotional_authenticity.advice_giving", "lend_an_ear", "advice_giving"),
+    rated("emotional_authenticity.encouraging_elaboration", "lend_an_ear", "encouraging_elaboration"),
+    rated("therapeutic_accuracy", "lend_an_ear", "encouraging_elaboration", "demonstrating_understanding", "advice_giving"),
+    rated("language_quality", "empatheticdialogues", "fluency"),
+    rated("overall", "lend_an_ear", *LISTENING),
+    ["--scorer", "clinical_compliance", "--labels", "calibration/labels/compliance.csv",
+     "--conversations", "calibration/labels/compliance.jsonl", "--criterion", "compliant", "--group", "constructed", "--origin", "constructed", "--license", "Apache-2.0", "--trained-on",
+     "literature and sentences of our own; the author of the sessions knew none of the patterns"],
+    ["--scorer", "personality_consistency", "--conversations", "SESSIONS", "--swapped", "--name", "generated", "--trained-on",
+     "literature"],
+    ["--scorer", "complexity", "--conversations", "SESSIONS", "--planned", "--name", "generated", "--trained-on", "literature"],
+)  # fmt: skip
+
+
+def sessions(folder: Path) -> Path:
+    """Generate sessions with a seed that nothing was developed on, ungated, and return the file."""
+    script = [sys.executable, str(ROOT / "pipelines" / "psychology.py"), "--engine", "composer", "-n", str(SESSIONS), "--seed", "90210"]
+    subprocess.run([*script, "--out", str(folder)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603
+    data = folder / "psychology-001" / "data"
+    path = folder / "sessions.jsonl"
+    path.write_text(
+        "".join((data / name).read_text(encoding="utf-8") for name in ("conversations.jsonl", "rejected.jsonl")), encoding="utf-8"
+    )
+    return path
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as temporary:
+        places = {"RATED": sys.argv[1], "SESSIONS": str(sessions(Path(temporary)))}
+        statuses = []
+        for flags in CARDS:
+            sys.argv = ["pixel-synth", "calibrate", *(places.get(f, f) for f in flags), "-o", str(HERE / "cards")]
+            print(" ".join(flags[:4]), file=sys.stderr)
+            statuses.append(main(sys.argv[1:]))
+    sys.exit(max(statuses))
