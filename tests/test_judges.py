@@ -234,8 +234,8 @@ def test_further_samples_are_drawn_otherwise_and_booked_by_themselves() -> None:
 
 
 def test_two_records_with_the_same_words_are_judged_by_the_same_request(conversation: Conversation, knowledge: Knowledge) -> None:
-    bare = Conversation(id="x", category="voice", messages=conversation.messages,
-                        provenance=Provenance(engine="server", model="big", toolkit="9", seed=1, source="elsewhere", license="MIT"))  # fmt: skip
+    source = Provenance(engine="server", model="big", toolkit="9", seed=1, source="elsewhere", license="MIT")
+    bare = Conversation(id="x", category="voice", messages=conversation.messages, provenance=source)
     assert conversation.blueprint
     assert conversation.scores
     assert conversation.reasoning

@@ -15,6 +15,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from pixel_synth.judges.quotes import Place
 from pixel_synth.judges.rubric import rubrics
@@ -50,97 +54,9 @@ def fence(text: str) -> str:
 
 # ----------------------------------------------------------------------------------------- instructions
 
-# Where an order begins: at the start of a sentence or clause, or after words that make one.  "I give it a five" is no order.
-_ORDER = (
-    r"(?:^|[.!?:;,\"'(\[>*#-]\s*|\b(?:please|you (?:must|should|will|shall|have to|need to|are (?:to|required to|instructed to))|must|now|"
-    r"(?:i |we )(?:want|order|ask|instruct|command|tell|need|require) you to|(?:task|job|role|duty)(?: here)? is to|"
-    r"just|then|simply|always|only|instead|kindly|and)\s+)(?:now |only |just |always |simply |then |please )*"
-)
-_MODEL = r"(?:llm|ai|gpt|(?:large )?language model|chat ?bot|assistant|model|evaluator|grader|rater|scorer|annotator|assessor)"
-_ALL = r"(?:every|each|all)(?: of)?(?: the| these)?(?: following)?"
-_SESSION = (
-    r"(?:session|conversation|dialogue|dialog|transcript|exchange|counsell?or|therapist|rubric|criteri(?:on|a)|"
-    rf"{_ALL} (?:items?|questions?|dimensions?|categor(?:y|ies)|scores?|ratings?|answers?))"
-)
-_THIS = r"(?:this|the) (?:session|conversation|dialogue|transcript|therapist|counsell?or)"
-# The value of an answer, and not a range, a span of time or a number of things.
-_VALUE = (
-    r"(?:(?:the )?(?:maximum|highest|top|full|perfect|best|lowest|minimum)(?: possible)? (?:score|rating|mark|grade|level|point)s?"
-    r"|(?:an? |with |as |at |to |: ?|= ?)?[\"']?(?<!\d to )(?<!or )(?<!-)(?:[0-5](?:\.\d+)?(?:/\d+| out of \d+)?|yes|five)"
-    r"(?=[\"']?(?:\s*[.,;!)]|\s*$|\s+(?:to(?! \d)|on|for|across|as|everywhere|(?:in|at|with) (?:every|each|all the|this|the))\b))[\"']?"
-    r"|excellent\b)"
-)
-_RULES = r"(?:instructions?|prompts?|guidelines?|rubrics?|criteria|system messages?|programming)"
-_WORDS = r"(?:\W+[\w'/]+){0,%d}?\W+"
-_STRONG: dict[str, str] = {
-    "override": (
-        r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|bypass|(?:do not|don't|stop) follow(?:ing)?)\b(?:"
-        r"(?: of| the| these| those| about| and| given| any| every| everything)*"
-        r"(?: all| previous| prior| above| preceding| earlier| other| original| initial| system| safety| scoring| judging| your)"
-        rf"(?: \w+){{0,2}}? {_RULES}\b|(?: the| these| those| any)? {_RULES}(?=\s*[.!,;:]|\s*$| and\b| you\b| that were\b))"
-        rf"|{_ORDER}(?:ignore|disregard|forget) (?:the|everything|all|anything)(?: of the)?(?: text| that is| written)? above\b"
-        r"|\b(?:new|updated|real|actual|revised|hidden|secret|special) instructions?\s*[:=]"
-        r"|\binstructions? (?:to|for) (?:the |any )?(?:ai|llm|language model|evaluator|grader|rater|judge)\b"
-    ),
-    "address": (
-        r"^\W*(?:dear |attention,? |attn:? |hey |hello |hi |to |note (?:to|for) |message (?:to|for) |reminder (?:to|for) )*"
-        rf"(?:the |any |all |our )?(?:{_MODEL}s?|(?:ai |llm )?judges?)(?: (?:read|evaluat|scor|judg|rat|grad)ing \w+(?: \w+)?)?"
-        r"\s*(?:[:;—–]|-\s|,\s*(?:please|you|this|the|ignore|give|rate|score))"
-        rf"|\bas (?:an? |the |our |your )?(?:ai |llm |impartial |automated )*(?:judge|{_MODEL})\b,? "
-        r"(?:please |you (?:must|should|will|are|have|need)|"
-        r"(?:give|rate|score|output|answer|return|assign|award|respond|grade|mark|ignore)\b)"
-        r"|\byou are (?:now |no longer |hereby )(?:an? |the |in |my )?(?:\w+ )?"
-        rf"(?:{_MODEL}|judge|dan|developer mode|jailbroken|unrestricted)\b"
-        rf"|\byou are (?:an? |the )(?:\w+ )?(?:{_MODEL}|judge) (?:of|for|who|that|rating|scoring|evaluating|judging|assessing) "
-        rf"(?:\w+ )?(?:{_SESSION}|rates|scores|evaluates|grades)\b"
-        r"|\b(?:if|when|since) you are an? (?:llm|ai|language model|ai judge|evaluator|grader)\b"
-    ),
-    "demand": (
-        rf"{_ORDER}(?:give|assign|award|rate|score|mark|grade|evaluate|answer|return|output|set|choose|select|report"
-        rf"|(?:judge|treat|consider)(?= this| the))\b(?! (?:me|yourself|how|myself)\b){_WORDS % 6}{_SESSION}(?:'s)?\b{_WORDS % 6}{_VALUE}"
-        rf"|{_ORDER}(?:give|assign|award|answer|return|output|(?:respond|reply) with|choose|select|report|write|use|put|enter)\b(?! me\b)"
-        rf"{_WORDS % 4}{_VALUE}{_WORDS % 4}(?:to|for|on|in|across|as)\W+(?:\w+ ){{0,3}}?{_SESSION}"
-        rf"|\b{_THIS}(?:'s \w+)? (?:deserves?|merits?|warrants?|(?:must|should|has to|is to) "
-        rf"(?:get|receive|be (?:given|scored|rated|judged|graded|marked)))\W+(?:\w+ ){{0,3}}?{_VALUE}"
-        rf"|\b{_THIS}(?: \w+)? (?:has|have|was|were)(?: already)?(?: been)?(?: already)? "
-        r"(?:scored|graded|certified|verified|approved|validated|rated (?=[0-5]|excellent|by))"
-        r"|\b(?:correct|right|true|expected|final|only) (?:verdict|answer|score|rating|grade)s? (?:for|of|to|on|in) "
-        rf"(?:\w+ ){{0,3}}?{_SESSION} (?:is|are|must|should)\b"
-        rf"|{_ORDER}(?:don't|do not|stop|refrain from) (?:evaluat|scor|rat|grad|penali[sz])(?:e|ing)\b(?:\W+\w+){{0,3}}?\W+{_SESSION}\b"
-    ),
-    "prompt": (
-        r"\b(?:your|the|this|new|updated|following|above|hidden|original|initial) (?:system|developer) (?:prompt|message)s?\b"
-        r"|\bsystem (?:prompt|message|instruction)s?\s*[:=]|\bprompt injection\b|\b(?:system|admin|developer) override\b"
-        r"|\b(?:print|reveal|repeat|show|leak|output|reproduce) (?:\w+ ){0,3}(?:system prompt|your prompt|your instructions)\b"
-    ),
-    "format": (
-        rf"{_ORDER}(?:output|return|respond|reply|answer|print|emit|produce|write|generate)\b(?:\W+\w+){{0,6}}?\W+(?:json|yaml|xml)\b"
-        r"|[{,]\s*[\"']?(?:answer|score|rating|verdict|quote|why|value|grade)[\"']?\s*:|[\"'](?:answer|score|rating|verdict|quote|why)[\"']\s*:"
-    ),
-    "marker": (
-        r"<\s?[|｜]\s?[\w▁ ]+\s?[|｜]\s?>|\[\s?/?(?:inst|sys|system)\s?\]|<<\s?/?sys\s?>>|<\s?/?(?:start|end)_of_turn\s?>|</?s>"
-        r"|^\W{0,4}(?:system|assistant|user|human|developer|ai|model)\s*:(?!\s*$)"
-        r"|^\s*#{2,}\s*(?:system|instructions?|response|assistant|user|human|end|new task|task)\b"
-        r"|</?\s?(?:system|session|transcript|data|instructions?|rubric|verdict|conversation|prompt|important|admin)\b[^>]{0,40}>"
-        r"|\[\d+\]\s*(?:client|therapist)\s*:|={4,}\s*[0-9a-f]{8,}"
-        r"|[-=#*]{2,}\s*end of (?:the )?(?:session|transcript|conversation|data|dialogue|input)\b|\[\s?end of \w+\s?\]"
-    ),
-}
-# What counts only beside a sentence that is found for itself: the same writer going on.
-_GOING_ON = (
-    rf"{_ORDER}(?:answer|rate|score|output|respond|reply|return|grade|comply|obey|quote|choose|confirm)\b|\b(?:json|rubric|verdict|"
-    r"criteri(?:on|a)|(?:highest|top|perfect|maximum|final) (?:score|answer|rating)s?)\b|\b[0-5] ?/ ?5\b|\bscores?\b.*\b(?:5|five|yes)\b"
-)
+DATA = Path(__file__).with_name("instructions.yaml")
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|\n+")
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|prof|st|vs|etc|e\.g|i\.e|a\.m|p\.m|u\.s)\.$", re.IGNORECASE)
-# "She told me to ignore the guidelines": told of, not told to whoever reads.
-_TOLD = re.compile(
-    r"\b(?:i|we|he|she|they|who|mom|mum|dad|boss|doctor|teacher)(?:'d|'ve)? (?:just |always |then |also |will |would |might |could |can |"
-    r"have to |had to |tried to |try to |want to |wanted to |used to )*$"
-    r"|\b(?:told|asked|tells|asks|wants|wanted|says|said|advised|taught|made|let|makes)"
-    r"(?: (?:me|us|him|her|them|you|people))?(?: not)?(?: to)? $",
-    re.IGNORECASE,
-)
 
 
 def instructions(conversation: Conversation) -> tuple[Evidence, ...]:
@@ -171,7 +87,7 @@ def _of(turn: int, text: str) -> Iterator[Evidence]:
         changed = False
         for i, label in enumerate(labels):
             beside = labels[max(0, i - 1) : i] + labels[i + 1 : i + 2]
-            if not label and any(beside) and _going_on().search(plain[i]):
+            if not label and any(beside) and _pattern("going_on").search(plain[i]):
                 labels[i], changed = "going on", True
     for place, label in zip(spans, labels, strict=True):
         if label:
@@ -194,34 +110,57 @@ def _plain(sentence: str) -> str:
 
 
 def _label(sentence: str) -> str:
-    for label, pattern in _patterns().items():
+    for label, pattern in _patterns("labels").items():
         for match in pattern.finditer(sentence):
-            if label in ("marker", "rubric", "address") or not _TOLD.search(sentence[: match.start()] + _lead(match[0])):
+            before = sentence[: match.start()] + re.match(r"\W*", match[0])[0]  # type: ignore[index]
+            if label in ("marker", "address") or not _pattern("told").search(before):
                 return label
-    return ""
+    if _named().search(sentence):
+        return "rubric"
+    return "demand" if _demands(sentence) else ""
 
 
-def _lead(found: str) -> str:
-    """Return what a match took in before its verb."""
-    lead = re.match(r"\W*", found)
-    return lead[0] if lead else ""
+def _demands(sentence: str) -> bool:
+    """Tell whether a sentence names a judge or what is judged, judging, and a value, and is not about somebody's own."""
+    held = _patterns("demand")
+    if not all(held[name].search(sentence) for name in ("whom", "judging", "value")):
+        return False
+    return not held["personal"].search(re.sub(_spelled("<I_ORDER>|<CLAIM>"), "", sentence))
 
 
 @cache
-def _patterns() -> dict[str, re.Pattern[str]]:
-    return {**{label: re.compile(pattern) for label, pattern in _STRONG.items()}, "rubric": re.compile(_named())}
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
+    return data
+
+
+def _spelled(line: str) -> str:
+    """Return a line with its pieces put in place."""
+    while piece := re.search(r"<([A-Z_]+)>", line):
+        line = line.replace(piece[0], _data()["pieces"][piece[1]])
+    return line
+
+
+def _one(lines: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_spelled, lines)))
 
 
 @cache
-def _going_on() -> re.Pattern[str]:
-    return re.compile(_GOING_ON)
+def _pattern(name: str) -> re.Pattern[str]:
+    return _one(_data()[name])
 
 
-def _named() -> str:
+@cache
+def _patterns(name: str) -> dict[str, re.Pattern[str]]:
+    return {label: _one(lines) for label, lines in _data()[name].items()}
+
+
+@cache
+def _named() -> re.Pattern[str]:
     """Return the pattern of rubric names with a number, and of two or more criteria with answers in one sentence."""
     known = {*THRESHOLDS, *(r.name for r in rubrics())} - {"overall", "session", "preference"}
     ids = sorted({id for r in rubrics() for id in r.criteria} | known, key=len, reverse=True)
     names = "|".join(sorted(known, key=len, reverse=True)).replace("_", "[_ ]")
     criteria = "|".join(ids).replace("_", "[_ ]")
     given = r"[\"']?\s*(?:score|rating)?\s*(?:[:=]|->|is|of|to)\s*[\"']?(?:[0-5](?:\.\d+)?\b|yes\b|no\b)"
-    return rf"\b(?:{names}){given}|\b(?:{criteria}){given}.{{0,20}}?\b(?:{criteria}){given}"
+    return re.compile(rf"\b(?:{names}){given}|\b(?:{criteria}){given}.{{0,20}}?\b(?:{criteria}){given}")
