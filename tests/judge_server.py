@@ -52,7 +52,7 @@ def reply(body: dict[str, Any], decide: Decide) -> str:
         asked = next(line for line in system.splitlines() if line.startswith(f"{id}: "))
         who = next((w for w in ("client", "therapist") if f"Quote the {w}." in asked), "")
         said = [words for speaker, words in TURN.findall(text) if who in ("", speaker) and len(words) > 20]
-        quote = next((words for words in said if "gnore" not in words), said[0] if said else "")[:60].strip()
+        quote = said[-1][:60].strip() if said else ""
         verdict[id] = {"quote": quote, "why": "It says so.", "answer": decide(text, id, answers)}
     return json.dumps(verdict)
 
@@ -82,7 +82,7 @@ class JudgeServer:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"

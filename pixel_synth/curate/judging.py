@@ -46,7 +46,7 @@ class Counts(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What judging a file takes, without repairs: calls, and the characters of their requests."""
+    """What judging the conversations of a file, each once, takes without repairs: calls, and the characters of their requests."""
 
     conversations: int
     rejected: int
@@ -66,17 +66,20 @@ def keys(path: Path) -> list[str]:
 
 def cost(source: Path, rubrics: Sequence[Rubric], knowledge: Knowledge) -> Cost:
     """Return what judging a file takes; sessions with instructions in them are judged twice."""
-    conversations = rejected = calls = characters = 0
+    rejected = calls = characters = 0
+    seen: set[str] = set()
     for row in read(source):
         if row.record is None:
             rejected += 1
             continue
-        conversations += 1
+        if key(row.record) in seen:
+            continue
+        seen.add(key(row.record))
         times = 2 if instructions(row.record) else 1
         calls += times * len(rubrics)
         for rubric in rubrics:
             characters += times * sum(len(m["content"]) for m in call(rubric, row.record, knowledge).messages)
-    return Cost(conversations, rejected, calls, characters)
+    return Cost(len(seen), rejected, calls, characters)
 
 
 def already(job: Judging, wanted: set[str]) -> set[str]:
