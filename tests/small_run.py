@@ -44,7 +44,7 @@ class Moody:
         if self._budget and (slot, attempt, said) == (LEFT, 1, 3):
             raise Stopped("the budget of 9 tokens is used up")
         if brief.part == "judge":
-            text = json.dumps({id: {"verdict": "unclear", "quote": ""} for id in call.schema["properties"]})
+            text = json.dumps({id: {"quote": "", "why": "", "answer": "unclear"} for id in call.schema["properties"]})
         else:
             text = (await self._composer.complete(call)).text
         return Completion(text=text, tokens_out=len(text) // 4, **counts)
@@ -56,7 +56,7 @@ class Moody:
 @cache
 def small_run(out: Path) -> Run:
     """Fill `SLOTS` slots, finish the run, and return it; made once for all tests that use the same folder."""
-    settings = load_settings(accept=SLOTS, engine="transformers", model="small", judges=("session",), repairs=1, max_attempts=3, out=out)
+    settings = load_settings(accept=SLOTS, engine="transformers", model="small", judges=("alliance",), repairs=1, max_attempts=3, out=out)
     run = Run.create(settings, "psychology")
     run.keep_links(Links(generator=Link(engine="transformers", model="small"), judge=Link(engine="transformers", model="judging")))
     run.write_plan(make_plan(settings, load()))

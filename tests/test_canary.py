@@ -101,11 +101,11 @@ def test_what_passes_by_does_not_fail_the_canary() -> None:
 
 def test_a_judge_of_the_same_model_shares_the_engine_and_one_of_its_own_does_not() -> None:
     with Mock("--model", "writer") as one, Mock("--model", "critic") as other:
-        same = asyncio.run(connect_all(server(one.url, judges=("session",))))
+        same = asyncio.run(connect_all(server(one.url, judges=("alliance",))))
         assert one.stats()["requests"] == 3
         assert same.judge == same.generator
         assert len(make_asker(same, server(one.url)).engines) == 1
-        settings = server(one.url, judges=("session",), judge_base_url=(other.url,), model="writer")
+        settings = server(one.url, judges=("alliance",), judge_base_url=(other.url,), model="writer")
         links = asyncio.run(connect_all(settings))
         assert links.judge is not None
         assert (links.judge.model, links.judge.urls) == ("critic", (other.url,))

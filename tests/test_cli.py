@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from pixel_synth.cli import main
+from pixel_synth.judges.rubric import rubrics
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.records import Conversation, Verdict
 
@@ -106,14 +107,10 @@ def test_schema_prints_a_closed_json_schema(cli: Cli, record: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_prompts_lists_every_prompt(cli: Cli) -> None:
-    assert [line.split()[0] for line in cli("prompts").out.splitlines()] == [
-        "client",
-        "judges/session",
-        "reasoning",
-        "scenario",
-        "therapist",
-    ]
+def test_prompts_lists_every_prompt_and_every_rubric(cli: Cli) -> None:
+    listed = [line.split()[0] for line in cli("prompts").out.splitlines()]
+    assert listed[:6] == ["client", "judge", "judge_pair", "reasoning", "scenario", "therapist"]
+    assert listed[6:] == [f"judges/{rubric.name}" for rubric in rubrics()]
 
 
 def test_show_prints_a_conversation_by_the_beginning_of_its_id(cli: Cli, finished_run: Path) -> None:

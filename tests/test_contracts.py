@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import pixel_synth.judges
 import pixel_synth.scorers
 import pixel_synth.tasks
 from pixel_synth.errors import PromptError
@@ -34,6 +36,11 @@ TASKS = [
 ]
 SCORERS = [
     m for m in (import_module(f"pixel_synth.scorers.{i.name}") for i in iter_modules(pixel_synth.scorers.__path__)) if hasattr(m, "score")
+]
+
+
+JUDGES = [
+    m for m in (import_module(f"pixel_synth.judges.{i.name}") for i in iter_modules(pixel_synth.judges.__path__)) if hasattr(m, "PROMPTS")
 ]
 
 
@@ -96,8 +103,9 @@ def test_the_schema_check_sees_open_and_unbounded_parts() -> None:
 
 
 def test_every_prompt_belongs_to_exactly_one_task() -> None:
-    used = sorted(name for task in TASKS for name in task.PROMPTS)
-    assert used == PROMPTS
+    used = sorted(name for task in (*TASKS, *JUDGES) for name in task.PROMPTS)
+    assert len(used) == len(set(used))
+    assert {*used, "judge_pair"} == set(PROMPTS), "the frame of comparisons belongs to those who compare"
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -106,7 +114,7 @@ def test_a_prompt_is_strict_both_ways_and_renders_for_a_real_plan(name: str, pla
     with pytest.raises(PromptError, match="missing"):
         prompt.render()
     context = Context(plan.blueprint(3), plan.knowledge)
-    extra = {v: "x" for v in prompt.variables if not hasattr(context, v)}
+    extra = {v: "x" for v in prompt.variables if not isinstance(getattr(type(context), v, None), cached_property)}
     values = {**context.pick(*(prompt.variables - extra.keys())), **extra}
     with pytest.raises(PromptError, match="unknown surplus"):
         prompt.render(**values, surplus="1")

@@ -143,7 +143,7 @@ def test_every_call_is_told_once_and_the_sums_are_those_of_the_ledger(small: Run
 def test_calls_stand_in_the_order_of_the_session(small: Run) -> None:
     account = told(small, SLOTS - 1, 0)
     n = account.attempt.blueprint.turns
-    expected = [("scenario", 0), *((("client", "therapist")[i % 2], i) for i in range(n)), ("reasoning", n), ("judge", n)]
+    expected = [("scenario", 0), *((("client", "therapist")[i % 2], i) for i in range(n)), ("reasoning", n), ("judge.alliance", n)]
     assert [(c.part, c.turn) for c in account.calls] == expected
     assert not any(c.note or c.messages for c in account.calls)
 
@@ -181,7 +181,14 @@ def test_changed_prompts_are_noticed(small: Run, tmp_path: Path, monkeypatch: py
         load_prompt.cache_clear()
     shown = capsys.readouterr().out
     here = {p.ref.name: p.here for p in account.prompts}
-    assert here == {"scenario": "same", "client": "same", "therapist": "changed", "reasoning": "missing", "judges/session": "same"}
+    assert here == {
+        "scenario": "same",
+        "client": "same",
+        "therapist": "changed",
+        "reasoning": "missing",
+        "judge": "same",
+        "judges/alliance": "same",
+    }
     assert "another text" in shown
     assert "no such file" in shown
     stored = ledger_of(small, account.attempt.blueprint.id)

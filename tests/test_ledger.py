@@ -202,7 +202,8 @@ from pixel_synth.llms.engine import Completion
 from pixel_synth.llms.ledger import Ledger
 
 def call(blueprint, turn):
-    return SimpleNamespace(brief=SimpleNamespace(blueprint=SimpleNamespace(id=blueprint), part="client", history=[0] * turn))
+    brief = SimpleNamespace(blueprint=SimpleNamespace(id=blueprint), part="client", history=[0] * turn)
+    return SimpleNamespace(brief=brief, part="client")
 
 ledger = Ledger(Path(sys.argv[1]))
 print("open", flush=True)

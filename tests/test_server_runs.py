@@ -136,7 +136,7 @@ def judged(out: Path) -> Done:
         Mock(*shares, "--spare", str(CANARY), "--model", "writer") as two,
         Mock("--model", "critic") as judge,
     ):
-        done = pipeline(out, [one.url, two.url], *SMALL, "--judge", "session", "--judge-base-url", judge.url)
+        done = pipeline(out, [one.url, two.url], *SMALL, "--judge", "alliance", "--judge-base-url", judge.url)
         return done._replace(stats=(one.stats(), two.stats(), judge.stats()))
 
 
@@ -368,11 +368,11 @@ def test_two_servers_share_the_work_and_answers_without_use_are_repaired(job: Ca
     assert judge["requests"] - CANARY == 3 * (told["accepted"] + told["rejected"]), "the judge quotes nothing: asked, and repaired twice"
     for line in (done.path / "data" / "rejected.jsonl").read_text().splitlines():
         row = json.loads(line)
-        (score,) = [s for s in row["scores"] if s["metric"] == "judge.session"]
+        (score,) = [s for s in row["scores"] if s["metric"] == "judge.alliance"]
         assert score["value"] is None
         assert score["reason"].startswith("invalid")
         assert row["provenance"]["model"] == "writer"
-        assert "judges/session" in {p["name"] for p in row["provenance"]["prompts"]}
+        assert {"judge", "judges/alliance"} <= {p["name"] for p in row["provenance"]["prompts"]}
     assert "judge: critic" in done.ended.out
 
 

@@ -93,7 +93,7 @@ def test_every_setting_that_decides_content_changes_the_fingerprint(key: str) ->
         "seed": 8,
         "engine": "other",
         "model": "m",
-        "judges": ("session",),
+        "judges": ("alliance",),
         "judge_model": "j",
         "repairs": 0,
         "extra_body": {"top_p": 0.9},

@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from pixel_synth.judges.rubric import verdict_model
+from pixel_synth.judges.rubric import rubrics
+from pixel_synth.judges.verdict import verdict_model
 from pixel_synth.llms.wire import DIALECTS, TEXT, WAYS, Wire, nodes, patterned, request_fields, unbounded, ways
-from pixel_synth.prompts import prompts_dir
 from pixel_synth.records import Reasoning, Scenario
 from pixel_synth.tasks import dialogue, reasoning, scenario
 from pixel_synth.tasks.dialogue import ClientTurn, TherapistTurn
 
-RUBRICS = sorted(p.stem for p in (prompts_dir() / "judges").glob("*.md"))
+RUBRICS = rubrics()
 MODELS: dict[str, type[BaseModel]] = {
     "scenario": Scenario,
     "client": ClientTurn,
     "therapist": TherapistTurn,
     "reasoning": Reasoning,
-    **{f"judge {name}": verdict_model(name) for name in RUBRICS},
+    **{f"judge {rubric.name}": verdict_model(rubric) for rubric in RUBRICS},
 }
 SENT: dict[str, dict[str, Any]] = {
     **{name: model.model_json_schema() for name, model in MODELS.items()},

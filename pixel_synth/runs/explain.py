@@ -227,7 +227,7 @@ def _calls(root: Path, attempt: Attempt, full: bool) -> Calls:
     except RunError as error:
         return Calls([], error.message)
     try:
-        found = sorted(ledger.of(attempt.blueprint.id), key=lambda c: (ORDER.get(c.part.partition(".")[0], 4), c.part, c.turn))
+        found = sorted(ledger.of(attempt.blueprint.id), key=lambda c: (ORDER.get(c.part.partition(".")[0], 4), c.turn, c.part))
         again = Counter((c.part, c.turn) for c in found)
         if full or attempt.status == "failed" or any(n > 1 for n in again.values()):
             return _walked(root, attempt, ledger, found)
