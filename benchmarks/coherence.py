@@ -60,14 +60,18 @@ def conversation(key: str, turns: list[tuple[bool, str]]) -> Conversation:
 
 
 def judged(directory: Path) -> dict[str, list[Conversation]]:
-    """Return the chats of Lend an Ear and EmpatheticDialogues in the directory ``empathy-judges``, their ids unchanged."""
+    """Return the chats of Lend an Ear and EmpatheticDialogues in the directory ``empathy-judges``, their ids unchanged.
+
+    The file of EmpatheticDialogues puts the situation that the speaker was to talk about before the first turn; nobody said it.
+    """
     turn = re.compile(r"(Seeker|Supporter):(.*?)(?=\n\s*(?:Seeker|Supporter):|\Z)", re.S)
     out: dict[str, list[Conversation]] = {}
     for name, (file, key) in CHATS.items():
         with (directory / "original_data" / file).open(encoding="utf-8", newline="") as stream:
-            rows = {r[key]: r["full_conversation"].replace("_comma_", ", ") for r in csv.DictReader(stream)}
-        for k, text in rows.items():
-            said = [(m[1] == "Seeker", m[2].strip()) for m in turn.finditer(text) if m[2].strip()]
+            rows = {r[key]: r for r in csv.DictReader(stream)}
+        for k, row in rows.items():
+            said = [(m[1] == "Seeker", m[2].strip()) for m in turn.finditer(row["full_conversation"].replace("_comma_", ", "))]
+            said = [(client, text) for client, text in said if text][1 if "prompt" in row else 0 :]
             out.setdefault(name, []).append(conversation(k, said))
     return out
 
