@@ -3,13 +3,13 @@
     python pipelines/psychology.py --engine composer -n 60 --seed 11 --out /tmp/coherence
     python benchmarks/coherence.py --judged SHARED/empathy-judges --composed /tmp/coherence/psychology-001/data/conversations.jsonl
 
-Per set and way of shuffling (turns within each role; all turns, each with its role): the AUC of every conversation's score
-against the scores of all copies of all conversations, with a 95% interval from a bootstrap over conversations, and the mean AUC
-of a conversation against its own copies.  Of the judged chats only those that are held out (`calibrate.labels.held_out`; the
-weights of the order test were fitted on the others) are measured; the composed sessions should come from another seed than those of
-the fit.  Beside the score, in the same run: its order test alone; whether speakers alternate; a logistic regression over lengths
-(words of the first, second and last turn and of all) and one over the presence of words (chance for a shuffle, by construction), both
-cross-validated by conversation.
+Per set and way of shuffling (turns within each role; all turns, each with its role; never the order as it was): the AUC of every
+conversation's score against the scores of all copies of all conversations, with a 95% interval from a bootstrap over conversations,
+and the mean AUC of a conversation against its own copies.  Of the judged chats only the held-out ones are measured
+(`calibrate.labels.held_out`; the weights of the order test were fitted on the others); the composed sessions should come from another
+seed than those of the fit.  Beside the score, in the same run: its order test alone; whether speakers alternate; a logistic
+regression over lengths (words of the first, second and last turn and of all) and one over the presence of words (chance for a
+shuffle, by construction), both cross-validated by conversation.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixel_synth.calibrate.adapters.empathy_judges import parse
+from pixel_synth.calibrate.coefficients import Floats, auc
+from pixel_synth.calibrate.interval import bootstrap
 from pixel_synth.calibrate.labels import held_out
-from pixel_synth.draw import Draw
-from pixel_synth.records import Conversation, Message, Provenance
+from pixel_synth.calibrate.shuffle import shuffled
+from pixel_synth.records import Conversation, Provenance
 from pixel_synth.scorers.coherence import score
 from pixel_synth.scorers.order import deviations
 from pixel_synth.scorers.talk import read
@@ -46,17 +49,10 @@ class Sample(NamedTuple):
     copies: list[Conversation]
 
 
-def conversation(key: str, turns: list[tuple[bool, str]]) -> Conversation:
-    """Return a conversation of (is it the client's?, text); turns of one speaker in a row become one."""
-    said: list[tuple[bool, str]] = []
-    for client, text in turns:
-        if said and said[-1][0] == client:
-            said[-1] = (client, f"{said[-1][1]} {text}")
-        else:
-            said.append((client, text))
-    messages = tuple(Message(role="user" if client else "assistant", content=text) for client, text in said)
+def conversation(key: str, text: str) -> Conversation:
+    """Return a conversation of lines that begin with ``Seeker:`` or ``Supporter:``."""
     provenance = Provenance(engine="", model="", toolkit="", seed=0, source="benchmark")
-    return Conversation(id=key, category="mental_health", messages=messages, provenance=provenance)
+    return Conversation(id=key, category="mental_health", messages=parse(text), provenance=provenance)
 
 
 def judged(directory: Path) -> dict[str, list[Conversation]]:
@@ -64,46 +60,25 @@ def judged(directory: Path) -> dict[str, list[Conversation]]:
 
     The file of EmpatheticDialogues puts the situation that the speaker was to talk about before the first turn; nobody said it.
     """
-    turn = re.compile(r"(Seeker|Supporter):(.*?)(?=\n\s*(?:Seeker|Supporter):|\Z)", re.S)
     out: dict[str, list[Conversation]] = {}
     for name, (file, key) in CHATS.items():
         with (directory / "original_data" / file).open(encoding="utf-8", newline="") as stream:
             rows = {r[key]: r for r in csv.DictReader(stream)}
-        for k, row in rows.items():
-            said = [(m[1] == "Seeker", m[2].strip()) for m in turn.finditer(row["full_conversation"].replace("_comma_", ", "))]
-            said = [(client, text) for client, text in said if text][1 if "prompt" in row else 0 :]
-            out.setdefault(name, []).append(conversation(k, said))
+        texts = {k: r["full_conversation"].split("\n", 1)[1] if "prompt" in r else r["full_conversation"] for k, r in rows.items()}
+        out[name] = [conversation(k, text) for k, text in texts.items()]
     return out
 
 
 def talks() -> list[Conversation]:
     """Return the talks of ``talks.txt``, written for the fit of the order test."""
-    text = Path(__file__).with_name("talks.txt").read_text(encoding="utf-8")
-    blocks = [[line for line in b.splitlines() if line[:2] in ("C:", "T:")] for b in text.split("\n\n")]
-    return [conversation(f"talk-{i}", [(x[0] == "C", x[3:]) for x in lines]) for i, lines in enumerate(blocks) if lines]
+    text = Path(__file__).with_name("talks.txt").read_text(encoding="utf-8").partition("\n\n")[2]
+    text = re.sub(r"^C:", "Seeker:", re.sub(r"^T:", "Supporter:", text, flags=re.M), flags=re.M)
+    return [conversation(f"talk-{i}", block) for i, block in enumerate(text.split("\n\n"))]
 
 
-def shuffled(c: Conversation, seed: int, *, within_roles: bool) -> Conversation:
-    """Return the conversation with its turns shuffled, each role in its own slots or all of them."""
-    draw = Draw("shuffled", c.id, seed)
-    if not within_roles:
-        return c.model_copy(update={"messages": tuple(draw.shuffled(c.messages))})
-    left = {role: draw.shuffled([m for m in c.messages if m.role == role]) for role in ("user", "assistant")}
-    return c.model_copy(update={"messages": tuple(left[m.role].pop() for m in c.messages)})
-
-
-def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the probability that a positive is above a negative, ties counting half (Mann–Whitney)."""
-    p, n = positive.reshape(-1, 1), negative.reshape(1, -1)
-    return float(((p > n) + 0.5 * (p == n)).mean())
-
-
-def interval(real: np.ndarray, copies: np.ndarray, rounds: int = 300) -> tuple[float, float]:
-    """Return the 95% percentile interval of the AUC when conversations (rows) are drawn with replacement."""
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(0, len(real), len(real)) for _ in range(rounds)]
-    low, high = np.percentile([auc(real[d], copies[d]) for d in drawn], (2.5, 97.5))
-    return float(low), float(high)
+def area(real: Floats, copies: Floats) -> float:
+    """Return the AUC of conversations (n,) against copies (copies per conversation, n)."""
+    return float(auc(np.concatenate([real, copies.ravel()]), np.concatenate([np.ones(real.size), np.zeros(copies.size)])))
 
 
 def alternates(c: Conversation) -> float:
@@ -123,7 +98,7 @@ def presence(words: list[str], c: Conversation) -> list[float]:
     return [float(w in own) for w in words]
 
 
-def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, ridge: float = 1.0) -> np.ndarray:
+def logistic(x: Floats, y: Floats, weights: Floats, ridge: float = 1.0) -> Floats:
     """Return the coefficients of a ridge logistic regression (the last one is the constant)."""
     x = np.column_stack([x, np.ones(len(x))])
     beta = np.zeros(x.shape[1])
@@ -134,7 +109,7 @@ def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, ridge: float = 1
     return beta
 
 
-def cross_validated(samples: list[Sample], features: Callable[[Conversation], list[float]]) -> tuple[np.ndarray, np.ndarray]:
+def cross_validated(samples: list[Sample], features: Callable[[Conversation], list[float]]) -> tuple[Floats, Floats]:
     """Return what a logistic regression that has not seen the conversation says of each (n,) and of its copies (n, copies)."""
     rows = np.array([[features(c) for c in (s.real, *s.copies)] for s in samples])
     n, each, size = rows.shape
@@ -149,7 +124,7 @@ def cross_validated(samples: list[Sample], features: Callable[[Conversation], li
     return out[:, 0], out[:, 1:].reshape(n, each - 1)
 
 
-def measured(samples: list[Sample], measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+def measured(samples: list[Sample], measure: Measure) -> tuple[Floats, Floats]:
     """Return a measure of each conversation (n,) and of its copies (n, copies)."""
     return np.array([measure(s.real) for s in samples]), np.array([[measure(c) for c in s.copies] for s in samples])
 
@@ -162,11 +137,12 @@ def coherence(c: Conversation) -> float:
     return value
 
 
-def line(name: str, real: np.ndarray, copies: np.ndarray) -> str:
+def line(name: str, real: Floats, copies: Floats) -> str:
     """Return a row of the table."""
-    low, high = interval(real, copies)
-    own = float(np.mean([auc(r, c) for r, c in zip(real, copies, strict=True)]))
-    return f"  {name:<22} {auc(real, copies):.3f} [{low:.3f}, {high:.3f}]   {own:.3f}   {real.mean():6.2f} {copies.mean():6.2f}"
+    all_pairs = bootstrap(area, real, copies.T, resamples=300, vectorized=False)
+    own = np.mean([area(r, c) for r, c in zip(real[:, None], copies, strict=True)])
+    between = f"[{all_pairs.low:.3f}, {all_pairs.high:.3f}]"
+    return f"  {name:<22} {all_pairs.value:.3f} {between}   {own:.3f}   {real.mean():6.2f} {copies.mean():6.2f}"
 
 
 def report(name: str, conversations: list[Conversation], copies: int) -> list[str]:
@@ -174,7 +150,7 @@ def report(name: str, conversations: list[Conversation], copies: int) -> list[st
     out: list[str] = []
     words = sorted({w for c in conversations for t in read(c).turns for w in t.words})[:VOCABULARY]
     for way, within in (("within roles", True), ("all turns", False)):
-        samples = [Sample(c, [shuffled(c, k, within_roles=within) for k in range(copies)]) for c in conversations]
+        samples = [Sample(c, [s for k in range(copies) if (s := shuffled(c, k, within))]) for c in conversations]
         out.append(f"{name}, {way}: {len(samples)} conversations, {copies} shuffles each")
         out.append(f"  {'':<22} AUC   [95% interval]   own    real  shuffled")
         out += [

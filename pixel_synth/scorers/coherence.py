@@ -18,8 +18,8 @@ Parts:
 * ``sequence``: 1 minus the share of greetings after the first third and farewells before the last third; ``None``
   when there are none.
 
-Range 0-1.  Fewer than six turns leave few orders to compare: four turns have four, so that a shuffle is the original one time in
-four and the order test cannot pass 0.83.  With two turns (a question and its answer) the value is ``topic``: on 403 counsel-chat
+Range 0-1.  Fewer than six turns leave few orders to compare: four turns have four within roles, and the order
+test cannot pass 0.83.  With two turns (a question and its answer) the value is ``topic``: on 403 counsel-chat
 questions that played no part in the rarities it tells the true answer from one to a question on another topic with AUC 0.88;
 answers that share no word with the question are missed.
 ``benchmarks/coherence.py`` measures what the score tells apart.
