@@ -22,6 +22,7 @@ import yaml
 
 from pixel_synth.judges.quotes import Place
 from pixel_synth.judges.rubric import rubrics
+from pixel_synth.prompts import prompts_dir
 from pixel_synth.records import Conversation, Evidence, Message, stable_id
 from pixel_synth.settings import THRESHOLDS
 
@@ -115,7 +116,7 @@ def _label(sentence: str) -> str:
             before = sentence[: match.start()] + re.match(r"\W*", match[0])[0]  # type: ignore[index]
             if label in ("marker", "address") or not _pattern("told").search(before):
                 return label
-    if _named().search(sentence):
+    if _named(prompts_dir()).search(sentence):
         return "rubric"
     return "demand" if _demands(sentence) else ""
 
@@ -156,8 +157,8 @@ def _patterns(name: str) -> dict[str, re.Pattern[str]]:
 
 
 @cache
-def _named() -> re.Pattern[str]:
-    """Return the pattern of rubric names with a number, and of two or more criteria with answers in one sentence."""
+def _named(folder: Path) -> re.Pattern[str]:
+    """Return the pattern of a folder's rubric names with a number, and of two or more criteria with answers in one sentence."""
     known = {*THRESHOLDS, *(r.name for r in rubrics())} - {"overall", "session", "preference"}
     ids = sorted({id for r in rubrics() for id in r.criteria} | known, key=len, reverse=True)
     names = "|".join(sorted(known, key=len, reverse=True)).replace("_", "[_ ]")
