@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -28,10 +29,12 @@ import numpy as np
 from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.adapters.empathy_judges import empathy_judges
 from pixel_synth.calibrate.agreement import Interval, auc, bootstrap, kappa, spearman
+from pixel_synth.calibrate.card import scored
 from pixel_synth.calibrate.construct import against_swapped
 from pixel_synth.calibrate.hold import composite, lengths_of, scores_of
 from pixel_synth.calibrate.labels import Rating, Scale, held_out, read_labels, read_scales
 from pixel_synth.calibrate.shuffle import CRITERION, against_shuffled
+from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.draw import Draw
 from pixel_synth.jsonl import conversations
 from pixel_synth.knowledge import load
@@ -79,7 +82,6 @@ def generated(n: int) -> Labelled:
     """Write sessions with the composer, by a seed that nothing was developed on, without a gate."""
     import asyncio
 
-    from pixel_synth.curate.gate import Gate
     from pixel_synth.runs.chain import write
 
     settings, knowledge = load_settings(accept=n, seed=90210, engine="composer"), load()
@@ -210,6 +212,29 @@ def _cell(interval: Interval) -> str:
     return str(interval)
 
 
+def gated(data: Path) -> None:
+    """Print how the rated conversations fare under the gate, as it is and with all thresholds on raw scores."""
+    lend = of_source(empathy_judges(data / "empathy-judges"), "lend_an_ear")
+    ratings, scale = composite(lend, LISTENING, "expert")
+    rated: dict[str, list[float]] = {}
+    for r in ratings:
+        rated.setdefault(r.item, []).append(scale.unit(r.rating))
+    print(f"\n{len(lend.conversations)} held-out rated chats (Lend an Ear) under the gate; mean rating 0-1 of six criteria")
+    for allow in (False, True):
+        gate = settle(load_settings(allow_uncalibrated=allow))
+        verdicts = {c.id: gate.decide(c, gate.scaled(scored(c, load()))) for c in lend.conversations}
+        print("all thresholds count" if allow else "thresholds count only with a card: " + (
+            ", ".join(x.metric for x in gate.limits if x.standing == "calibrated") or "none"))  # fmt: skip
+        for accepted in (True, False):
+            ids = [i for i, v in verdicts.items() if v.accepted is accepted]
+            mean = f"{np.mean([np.mean(rated[i]) for i in ids]):.2f}" if ids else "–"
+            print(f"  {'accepted' if accepted else 'rejected':<9}{len(ids):>4}  mean rating {mean}")
+        reasons = Counter(
+            r.split(":")[0] + ":" + r.split(":")[1].split()[0] * r.startswith("safety") for v in verdicts.values() for r in v.reasons
+        )
+        print("  reasons: " + (", ".join(f"{n} {r.rstrip(':')}" for r, n in reasons.most_common()) or "none"))
+
+
 # -------------------------------------------------------------------------------------------------- speed
 
 
@@ -278,6 +303,7 @@ def main() -> None:
         )
         for trial in trials(args.data):
             print(measured(trial), flush=True)
+        gated(args.data)
     speed()
 
 
