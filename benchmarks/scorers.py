@@ -232,7 +232,7 @@ def gated(data: Path) -> None:
         reasons = Counter(
             r.split(":")[0] + ":" + r.split(":")[1].split()[0] * r.startswith("safety") for v in verdicts.values() for r in v.reasons
         )
-        print("  reasons: " + (", ".join(f"{n} {r.rstrip(':')}" for r, n in reasons.most_common()) or "none"))
+        print("  reasons: " + (", ".join(f"{n} {r}" for r, n in reasons.most_common()) or "none"))
 
 
 # -------------------------------------------------------------------------------------------------- speed
