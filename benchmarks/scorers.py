@@ -229,9 +229,8 @@ def gated(data: Path) -> None:
             ids = [i for i, v in verdicts.items() if v.accepted is accepted]
             mean = f"{np.mean([np.mean(rated[i]) for i in ids]):.2f}" if ids else "–"
             print(f"  {'accepted' if accepted else 'rejected':<9}{len(ids):>4}  mean rating {mean}")
-        reasons = Counter(
-            r.split(":")[0] + ":" + r.split(":")[1].split()[0] * r.startswith("safety") for v in verdicts.values() for r in v.reasons
-        )
+        said = [r for v in verdicts.values() for r in v.reasons]
+        reasons = Counter(" ".join(r.split()[:2]) if r.startswith("safety") else r.split(":")[0] for r in said)
         print("  reasons: " + (", ".join(f"{n} {r}" for r, n in reasons.most_common()) or "none"))
 
 
