@@ -6,7 +6,6 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixel_synth.curate.gate import Gate
 from pixel_synth.errors import EngineError, RunError
 from pixel_synth.llms.ask import Asker, Voice
 from pixel_synth.llms.engine import Call, Completion
@@ -65,6 +64,7 @@ class Walk(NamedTuple):
 
 async def walk(bp: Blueprint, knowledge: Knowledge, asker: Asker, settings: Settings) -> Walk:
     """Walk the chain of one blueprint again, as far as it got then or as the ledger has the calls that are made of it today."""
+    from pixel_synth.curate.gate import Gate
     from pixel_synth.runs.chain import write  # brings in every task and scorer
 
     calls: list[Recalled] = []
