@@ -56,8 +56,15 @@ class Settings(BaseSettings):
     model: str = Field(default="", description="model name or folder, for engines that run a model")
     base_url: Words = Field(default=(), description="addresses of OpenAI-compatible servers that offer the model")
     judges: Words = Field(default=(), description="rubrics of prompts/judges that a model answers after each session")
-    judge_model: str = Field(default="", description="model of the judges; empty = the generator's")
-    judge_base_url: Words = Field(default=(), description="servers of the judges; empty = the generator's")
+    judge_model: Words = Field(default=(), description="models of the judges, several make a panel; empty = the generator's")
+    judge_base_url: Words = Field(
+        default=(), description="servers of the judges, of all (URL) or of one (MODEL=URL); empty = the generator's"
+    )
+    judge_samples: int = Field(default=1, ge=1, le=9, description="answers of each judge model to each rubric; several make a panel")
+    anchor_samples: int = Field(default=3, ge=2, le=20, description="answers about each anchor that make a judge's baseline")
+    review_spread: Share = Field(default=0.34, description="opinions of a panel further apart than this go to a person")
+    review_gap: Share = Field(default=0.34, description="judge and scorer of one construct further apart (calibrated) go to a person")
+    review_share: Share = Field(default=0.02, description="share of the accepted conversations that a person sees anyway")
     repairs: int = Field(default=2, ge=0, le=10, description="times an unusable answer is sent back with what is wrong with it")
     extra_body: dict[str, Any] = Field(default_factory=dict, description="further request fields, e.g. chat_template_kwargs or top_p")
     structured: Way | Literal["auto"] = Field(default="auto", description="request field of the schema constraint; auto = proven by canary")
@@ -121,8 +128,6 @@ class Settings(BaseSettings):
     def _engine_has_what_it_needs(self) -> Settings:
         if self.engine == "composer" and (self.model or self.base_url):
             raise ValueError("model and base_url belong to engines that run a model; the composer runs none")
-        if self.engine == "composer" and self.judges and not self.judge_base_url:
-            raise ValueError("judges need a model: judge_base_url, or an engine that runs one")
         if self.engine == "server" and not self.base_url:
             raise ValueError("engine server needs base_url, the address of an OpenAI-compatible server")
         if self.engine in ("vllm", "transformers") and not self.model:
@@ -130,6 +135,22 @@ class Settings(BaseSettings):
         if self.engine in ("vllm", "transformers") and self.base_url:
             raise ValueError(f"base_url belongs to engine server; {self.engine} runs the model itself")
         return self
+
+    @model_validator(mode="after")
+    def _judges_have_what_they_need(self) -> Settings:
+        if len(set(self.judge_model)) < len(self.judge_model):
+            raise ValueError("judge_model names a model twice; judge_samples asks one model several times")
+        named = {model for given in self.judge_base_url if (model := judge_address(given)[0])}
+        if unknown := sorted(named - set(self.judge_model)):
+            raise ValueError(f"judge_base_url names {', '.join(unknown)}, which judge_model does not")
+        if self.engine == "composer" and self.judges and any(not self.judge_urls(model) for model in self.judge_model or ("",)):
+            raise ValueError("judges need a model: judge_base_url, or an engine that runs one")
+        return self
+
+    def judge_urls(self, model: str) -> tuple[str, ...]:
+        """Return the servers that a judge model has of its own: those given for it, else those given for all."""
+        given = [judge_address(text) for text in self.judge_base_url]
+        return tuple(url for owner, url in given if owner == model and owner) or tuple(url for owner, url in given if not owner)
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Settings:
@@ -157,6 +178,12 @@ class Settings(BaseSettings):
         """Return a hash of the settings that decide content."""
         data = self.model_dump(mode="json", exclude=set(RUNTIME_KEYS))
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def judge_address(given: str) -> tuple[str, str]:
+    """Split ``MODEL=URL`` into model and address; a plain address belongs to no model in particular."""
+    model, equals, url = given.partition("=")
+    return (model, url) if equals and "://" not in model else ("", given)
 
 
 def _near(name: str, known: set[str]) -> str:

@@ -47,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     schema.add_argument("record", nargs="?", default="Conversation", choices=("Conversation", "Blueprint", "Attempt", "Outcome"))
     add("prompts", prompts_list, "list prompts and rubrics with version, hash, and variables or criteria")
 
+    anchors = add("anchors", compare_anchors, "score the anchors and compare: did a scorer change, or a judge of a run move?")
+    anchors.add_argument("path", type=Path, nargs="?", metavar="RUN", help="also tell of this run's judges")
+    anchors.add_argument("--write", action="store_true", help="keep what the scorers say today as what is expected of them")
+
     show = add("show", show_run, "read conversations of a run")
     show.add_argument("path", type=Path, metavar="RUN")
     show.add_argument("id", nargs="?", help="a conversation id (or its beginning); default: one at random")
@@ -83,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     filter_ = add("filter", filter_file, "score and gate a JSONL file into kept and dropped")
     filter_.add_argument("path", type=Path, metavar="FILE")
     filter_.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for kept.jsonl, dropped.jsonl, rejects.jsonl, review.jsonl"
     )
     filter_.add_argument(
         "--allow-uncalibrated", action="store_true", default=None, help="let thresholds count whose metric no calibration card vouches for"
@@ -143,6 +147,29 @@ def prompts_list(args: argparse.Namespace) -> int:
     for ref, holds in listed:
         print(f"{ref.name:<32} {ref.version:<5} {ref.sha256[:12]}  {holds}")
     return 0
+
+
+def compare_anchors(args: argparse.Namespace) -> int:
+    """Compare scorers, and the judges of a run, with what they said of the anchors before; status 1 when one moved."""
+    from pixel_synth.calibrate import anchors
+    from pixel_synth.calibrate.card import calibration_dir
+    from pixel_synth.knowledge import load
+
+    if args.write:
+        for path in anchors.write_expected(load(), calibration_dir() / "anchors"):
+            print(path)
+        return 0
+    if args.path:
+        from pixel_synth.runs.anchoring import shifts
+        from pixel_synth.runs.directory import Run
+
+        found = shifts(Run.open(args.path), load())
+    else:
+        found = anchors.scorer_shifts(load())
+    for s in found:
+        then, now = (f"{v:.3f}" if v is not None else "–" for v in (s.then, s.now))
+        print(f"{s.metric:<26} {s.model:<20} {s.n:>3} anchors  {then} → {now}  {'MOVED: ' + s.alert if s.alert else s.note or 'holds'}")
+    return 1 if any(s.alert for s in found) else 0
 
 
 def show_run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pixel_synth.calibrate.card import scored
 from pixel_synth.curate.gate import Gate, settle
+from pixel_synth.curate.review import reviewed
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import read, whole
 from pixel_synth.knowledge import Knowledge, load
@@ -55,27 +56,34 @@ def show(conversation: Conversation, scores: list[Score], parts: bool) -> None:
 
 
 def filter_jsonl(path: Path, folder: Path, allow_uncalibrated: bool | None = None) -> int:
-    """Write ``kept.jsonl``, ``dropped.jsonl`` (with the verdict's reasons) and ``rejects.jsonl`` (unreadable lines)."""
+    """Write ``kept.jsonl``, ``dropped.jsonl`` (with the verdict's reasons) and ``rejects.jsonl`` (unreadable lines).
+
+    Records of either kind that a person should look at are in ``review.jsonl`` as well, with why in ``verdict.review``.
+    """
     settings, base = load_settings(allow_uncalibrated=allow_uncalibrated), load()
     gate = settle(settings)
-    counts = {"kept": 0, "dropped": 0, "rejects": 0}
+    counts, routed = {"kept": 0, "dropped": 0, "rejects": 0}, 0
     with ExitStack() as stack:
-        files = {name: stack.enter_context(whole(folder / f"{name}.jsonl")) for name in counts}
+        files = {name: stack.enter_context(whole(folder / f"{name}.jsonl")) for name in (*counts, "review")}
         for row in read(path):
             if row.record is None:
                 name = "rejects"
                 line = json.dumps({"file": str(path), "line": row.line, "error": row.error, "text": row.text}, ensure_ascii=False)
             else:
                 record = rescored(row.record, base, settings, gate)
-                verdict = gate.decide(record, record.scores)
+                verdict = reviewed(record, record.scores, gate.decide(record, record.scores), settings)
                 name = "kept" if verdict.accepted else "dropped"
                 line = record.model_copy(update={"verdict": verdict}).line()
+                if verdict.review:
+                    files["review"].write(line + "\n")
+                    routed += 1
             counts[name] += 1
             files[name].write(line + "\n")
     for limit in gate.limits:
         if limit.why:
             print(f"{limit.metric} is {limit.standing}: {limit.why}", file=sys.stderr)
     print(f"{sum(counts.values())} lines = {counts['kept']} kept + {counts['dropped']} dropped + {counts['rejects']} rejected; in {folder}")
+    print(f"{routed} of them for a person to look at: {folder / 'review.jsonl'}")
     return 0
 
 

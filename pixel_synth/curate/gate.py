@@ -17,6 +17,7 @@ from typing import Literal
 from pixel_synth.calibrate.card import Card, best, load_cards, stale
 from pixel_synth.calibrate.fit import HumanMap
 from pixel_synth.grammar import find_cue
+from pixel_synth.judges.names import panel_name
 from pixel_synth.judges.rubric import rubric
 from pixel_synth.records import Conversation, Fact, Record, Score, Unit, Verdict
 from pixel_synth.settings import Settings
@@ -128,7 +129,7 @@ def fare(card: Card, passing: Sequence[bool]) -> Fares:
 
 def judging_model(settings: Settings) -> str:
     """Return the name under which the judge's calibration cards run."""
-    return settings.judge_model or settings.model
+    return panel_name(settings.judge_model or (settings.model,), settings.judge_samples)
 
 
 def applies(metric: str, conversation: Conversation) -> bool:

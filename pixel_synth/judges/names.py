@@ -6,6 +6,7 @@ A judge tends to like what it wrote itself (Panickssery et al., 2024, "LLM evalu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pixel_synth.records import Conversation
 
@@ -30,6 +31,11 @@ def plain(name: str) -> str:
 def same_model(one: str, other: str) -> bool:
     """Tell whether two names mean the same model, however it is stored; an empty name means none."""
     return bool(plain(one)) and plain(one) == plain(other)
+
+
+def panel_name(models: Sequence[str], samples: int) -> str:
+    """Return the name of a panel, under which its calibration cards run: its models, and how many samples where there are several."""
+    return " + ".join(models) + (f" x{samples}" if samples > 1 else "")
 
 
 def selfsame(conversation: Conversation, judge_model: str) -> bool:

@@ -6,10 +6,10 @@ It also keeps the budget and feeds the meter.  A call whose answer is stored cos
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pixel_synth.errors import EngineDown, EngineError, PixelError
+from pixel_synth.errors import EngineDown, EngineError, PixelError, UsageError
 from pixel_synth.llms.engine import Call, Completion, Engine
 from pixel_synth.llms.ledger import Ledger
 
@@ -71,14 +71,31 @@ class Asker:
         judge: Who answers calls of part ``judge``; the generator when not given.
         ledger: Where answers are kept; without one nothing is.
         budget: What may be spent.
+        others: Further judges; a call is theirs when it is addressed to their model.
     """
 
-    def __init__(self, generator: Voice, judge: Voice | None = None, ledger: Ledger | None = None, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        generator: Voice,
+        judge: Voice | None = None,
+        ledger: Ledger | None = None,
+        budget: Budget | None = None,
+        others: Sequence[Voice] = (),
+    ) -> None:
         self._voices = {"judge": judge or generator}
+        self._judges = {voice.model: voice for voice in (judge or generator, *others)}
         self._generator, self._ledger, self._budget = generator, ledger, budget
 
     def voice(self, call: Call) -> Voice:
-        """Return who answers a call."""
+        """Return who answers a call.
+
+        Raises:
+            UsageError: When it is addressed to a model that is none of the judges.
+        """
+        if call.to and call.to not in self._judges:
+            raise UsageError(f"no judge {call.to!r}", hint=f"connected: {', '.join(self._judges)}")
+        if call.to:
+            return self._judges[call.to]
         return self._voices.get(call.part.partition(".")[0], self._generator)
 
     async def __call__(self, call: Call) -> Completion:
@@ -126,7 +143,7 @@ class Asker:
     @property
     def engines(self) -> list[Engine]:
         """The engines behind it, each once."""
-        voices = (self._generator, *self._voices.values())
+        voices = (self._generator, *self._judges.values())
         return list(dict.fromkeys(v.engine for v in voices if v.engine))
 
     async def close(self) -> None:

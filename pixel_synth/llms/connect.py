@@ -42,10 +42,16 @@ class Link(Record):
 
 
 class Links(Record):
-    """Who writes, and who judges."""
+    """Who writes, and who judges; ``others`` are the further judges of a panel."""
 
     generator: Link
     judge: Link | None = None
+    others: tuple[Link, ...] = ()
+
+    @property
+    def judges(self) -> tuple[Link, ...]:
+        """Every judge."""
+        return (self.judge, *self.others) if self.judge else ()
 
 
 def choose(settings: Settings) -> tuple[EngineName, str]:
@@ -71,29 +77,30 @@ def choose(settings: Settings) -> tuple[EngineName, str]:
     return "composer", "no model named" if not missing else f"{missing}, and no server given"
 
 
-async def connect(settings: Settings, role: Role = "generator", urls: tuple[str, ...] = ()) -> Link:
+async def connect(settings: Settings, role: Role = "generator", urls: tuple[str, ...] = (), model: str = "") -> Link:
     """Look at what the settings name and prove that it can be used.
 
     Args:
         settings: With an engine other than ``auto``.
         role: Whose engine.
         urls: Addresses of servers of our own, instead of those in the settings.
+        model: Which of the judge models; "" = the generator's, or the only one that the judges' servers offer.
 
     Raises:
         EngineDown: When a server does not answer, has not the model, or does not constrain its answers.
     """
-    judge = role == "judge"
-    addresses = urls or (settings.judge_base_url if judge and settings.judge_base_url else settings.base_url)
-    model = (settings.judge_model if judge else "") or settings.model
+    theirs = settings.judge_urls(model) if role == "judge" else ()
+    addresses = theirs or urls or settings.base_url
+    wanted = model or ("" if theirs else settings.model)
     if not addresses:
-        return Link(engine=settings.engine, model=model or settings.engine)
+        return Link(engine=settings.engine, model=wanted or settings.engine)
     from pixel_synth.llms import canary, client
 
     cleaned = tuple(dict.fromkeys(client.clean_url(url) for url in addresses))
-    session = client.new_session(api_key(role, settings))
+    session = client.new_session(api_key(role, settings, model))
     try:
         found = [await canary.look(session, url) for url in cleaned]
-        name = canary.choose_model(found, "" if judge and settings.judge_base_url and not settings.judge_model else model)
+        name = canary.choose_model(found, wanted)
         way = None if settings.structured == "auto" else settings.structured
         dialect = None if settings.dialect == "auto" else settings.dialect
         wire, _ = await canary.prove(session, found[0], name, way, dialect, settings.extra_body)
@@ -111,7 +118,7 @@ async def connect(settings: Settings, role: Role = "generator", urls: tuple[str,
         proven=True,
         version=found[0].version,
         max_model_len=least,
-        gpus=_gpus(settings) if urls else 0,
+        gpus=_gpus(settings) if urls and not theirs else 0,
     )
 
 
@@ -123,7 +130,7 @@ def _gpus(settings: Settings) -> int:
 
 
 async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:
-    """Connect the generator and, where rubrics are named, the judge.
+    """Connect the generator and, where rubrics are named, the judges.
 
     Raises:
         EngineDown: See `connect`.
@@ -131,17 +138,24 @@ async def connect_all(settings: Settings, urls: tuple[str, ...] = ()) -> Links:
     generator = await connect(settings, "generator", urls)
     if not settings.judges:
         return Links(generator=generator)
-    if not settings.judge_base_url and settings.judge_model in ("", generator.model):
-        return Links(generator=generator, judge=generator)
-    return Links(generator=generator, judge=await connect(settings, "judge", () if settings.judge_base_url else urls))
+    judges = []
+    for model in settings.judge_model or ("",):
+        shared = not settings.judge_urls(model) and model in ("", generator.model)
+        judges.append(generator if shared else await connect(settings, "judge", urls, model))
+    return Links(generator=generator, judge=judges[0], others=tuple(judges[1:]))
 
 
 def make_asker(links: Links, settings: Settings, ledger: Ledger | None = None, budget: Budget | None = None) -> Asker:
     """Build the engines of a run and what asks them; who judges by the same link shares the engine, its window and its memory."""
     generator = Voice(make_engine(links.generator, settings), links.generator.model, settings.extra_body)
-    if links.judge is None or (links.judge == links.generator and api_key("judge", settings) == api_key("generator", settings)):
-        return Asker(generator, None, ledger, budget)
-    return Asker(generator, Voice(make_engine(links.judge, settings, "judge"), links.judge.model, settings.extra_body), ledger, budget)
+
+    def voice(link: Link) -> Voice:
+        if link == links.generator and api_key("judge", settings, link.model) == api_key("generator", settings):
+            return generator
+        return Voice(make_engine(link, settings, "judge"), link.model, settings.extra_body)
+
+    judges = [voice(link) for link in links.judges]
+    return Asker(generator, judges[0] if judges else None, ledger, budget, judges[1:])
 
 
 def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Engine:
@@ -165,7 +179,7 @@ def make_engine(link: Link, settings: Settings, role: Role = "generator") -> Eng
         from pixel_synth.llms.wire import Wire
 
         limits = Limits(settings.window or WINDOW, settings.tries, settings.timeout_s, settings.patience_s)
-        return Servers(link.urls, link.model, Wire(link.way, link.dialect, link.proven), limits, api_key(role, settings))
+        return Servers(link.urls, link.model, Wire(link.way, link.dialect, link.proven), limits, api_key(role, settings, link.model))
     raise UsageError(f"engine {link.engine!r} has no address", hint="available: composer, transformers, vllm, server")
 
 
@@ -195,8 +209,14 @@ def server_of(settings: Settings, log: Path, report: Callable[[str, float], None
         yield server
 
 
-def api_key(role: Role, settings: Settings) -> str:
-    """Return the key for a role's servers, from the environment only; the generator's key goes to no other servers than its own."""
-    if role == "judge" and settings.judge_base_url:
+def api_key(role: Role, settings: Settings, model: str = "") -> str:
+    """Return the key for a role's servers, from the environment only; the generator's key goes to no other servers than its own.
+
+    Args:
+        role: Whose servers.
+        settings: Say whether the judges have servers of their own; ``PIXEL_JUDGE_API_KEY`` goes to all of those.
+        model: Of the judge, where only some have.
+    """
+    if role == "judge" and settings.judge_urls(model):
         return os.environ.get("PIXEL_JUDGE_API_KEY", "")
     return os.environ.get("PIXEL_API_KEY", "")

@@ -28,7 +28,8 @@ class Brief(NamedTuple):
 class Call(NamedTuple):
     """One request to an engine; only the composer, which needs it, cannot do without a brief.
 
-    ``booked`` is the part under which the ledger books it where the brief's is too coarse: "judge.alliance".
+    ``booked`` is the part under which the ledger books it where the brief's is too coarse: "judge.alliance".  ``to`` names the judge
+    model that is to answer where there are several; it is not part of the key, which has the model anyway.
     """
 
     brief: Brief | None
@@ -36,6 +37,7 @@ class Call(NamedTuple):
     schema: dict[str, Any]
     sampling: dict[str, Any]
     booked: str = ""
+    to: str = ""
 
     @property
     def part(self) -> str:

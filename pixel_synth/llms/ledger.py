@@ -150,8 +150,11 @@ class Ledger:
         return [PartTotals(part, n, seconds, int(a), int(b), int(c)) for part, n, seconds, a, b, c in rows]
 
     def repairs(self) -> dict[str, int]:
-        """Return, by part, how many answers were asked for again because they could not be used."""
-        turns = "SELECT part, count(*) AS n FROM calls GROUP BY blueprint, part, turn"
+        """Return, by part, how many answers were asked for again because they could not be used.
+
+        Calls without a blueprint (anchors, plain messages) are left out: all of them stand at the same place.
+        """
+        turns = "SELECT part, count(*) AS n FROM calls WHERE blueprint <> '' GROUP BY blueprint, part, turn"
         rows = self._db.execute(f"SELECT part, sum(n - 1) FROM ({turns}) GROUP BY part")  # noqa: S608  (a constant)
         return {part: n for part, n in rows if n}
 

@@ -14,6 +14,7 @@ from pixel_synth.publish.tally import Tally
 from pixel_synth.records import Conversation, Outcome
 
 REPLANS = "replans.jsonl"
+REVIEW = "review.jsonl"
 
 
 class Lines:
@@ -40,7 +41,7 @@ def export(outcomes: Iterable[Outcome], root: Path) -> tuple[Tally, list[Path]]:
     folder.mkdir(exist_ok=True)
     tally = Tally()
     parquet = ParquetFile(folder / "conversations.parquet", Conversation)
-    targets = {status: folder / name for status, name in index.FILES.items()} | {REPLANS: root / REPLANS}
+    targets = {status: folder / name for status, name in index.FILES.items()} | {REPLANS: root / REPLANS, REVIEW: folder / REVIEW}
     with ExitStack() as stack:
         places = stack.enter_context(index.writing(root))
         files = {name: Lines(stack.enter_context(whole(target))) for name, target in targets.items()}
@@ -53,6 +54,8 @@ def export(outcomes: Iterable[Outcome], root: Path) -> tuple[Tally, list[Path]]:
                 start, size = files[attempt.status].add((conversation or attempt).line())
                 id = conversation.id if conversation else ""
                 places.add(index.Place(id, bp.id, bp.slot, bp.attempt, attempt.status, start, size))
+                if conversation and conversation.verdict and conversation.verdict.review:
+                    files[REVIEW].add(conversation.line())
                 if conversation and attempt.status == "accepted":
                     parquet.add(conversation)
     parquet.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pixel_synth import __version__
+from pixel_synth.calibrate.anchors import Shift
 from pixel_synth.calibrate.card import scored
 from pixel_synth.curate.gate import Gate, Limit
 from pixel_synth.knowledge import Knowledge
@@ -50,8 +52,24 @@ def reference_scores(knowledge: Knowledge, weights: dict[str, float], gate: Gate
     return columns
 
 
-def facts(tally: Tally, plan: Plan, settings: Settings, gate: Gate, real: dict[str, list[float | None]] | None = None) -> dict[str, Any]:
-    """Collect everything the report says; ``real`` are the `reference_scores` where they are known already."""
+def facts(
+    tally: Tally,
+    plan: Plan,
+    settings: Settings,
+    gate: Gate,
+    real: dict[str, list[float | None]] | None = None,
+    shifts: Sequence[Shift] = (),
+) -> dict[str, Any]:
+    """Collect everything the report says.
+
+    Args:
+        tally: Counts and scores of the run.
+        plan: Of the run.
+        settings: Of the run.
+        gate: Of the run.
+        real: The `reference_scores` where they are known already.
+        shifts: How judges and scorers stand on the anchors.
+    """
     real = reference_scores(plan.knowledge, settings.weights, gate) if real is None else real
     metrics = [_metric(limit.metric, limit, tally, real.get(limit.metric, [])) for limit in gate.limits]
     named = {limit.metric for limit in gate.limits}
@@ -85,6 +103,11 @@ def facts(tally: Tally, plan: Plan, settings: Settings, gate: Gate, real: dict[s
         "words": tally.words,
         "diversity": d._asdict(),
         "common_sentences": [{"sentence": s, "conversations": n} for s, n in tally.common_sentences(10)],
+        "anchors": [shift.model_dump() for shift in shifts],
+        "review": {
+            **{status: tally.reviewed[status] for status in ("accepted", "rejected")},
+            "reasons": [{"reason": r, "count": n} for r, n in sorted(tally.review.items(), key=lambda item: (-item[1], item[0]))],
+        },
         "reasons": [{"reason": r, "count": n} for r, n in tally.reasons.most_common(15)],
         "unscored": dict(sorted(tally.unscored.items())),
         "failures": dict(tally.failures.most_common()),
@@ -129,7 +152,7 @@ def _metric(name: str, limit: Limit | None, tally: Tally, real: list[float | Non
 
 def advice(f: dict[str, Any]) -> list[str]:
     """Name what is worst and what to do about it, each derived from a figure of the report."""
-    lines = []
+    lines = [f"drift: {s['alert']}; read the anchors' answers before you trust its numbers" for s in f["anchors"] if s["alert"]]
     for m in f["metrics"]:
         if m["threshold"] is not None and m["pass"] is not None and m["pass"] < 0.9:
             lines.append(

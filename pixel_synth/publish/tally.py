@@ -52,6 +52,8 @@ class Tally:
         self.raw: dict[str, array[float]] = defaultdict(lambda: array("d"))  # of the metrics whose scores are calibrated
         self.unscored: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.review: Counter[str] = Counter()  # why records go to a person, by kind
+        self.reviewed: Counter[str] = Counter()  # how many do, by status
         self.labels: dict[str, Counter[str]] = defaultdict(Counter)
         self.cells: Counter[tuple[str, str]] = Counter()
         self.short: Counter[tuple[str, ...]] = Counter()
@@ -99,6 +101,9 @@ class Tally:
         conversation = attempt.conversation
         if conversation is None:
             return
+        if conversation.verdict and conversation.verdict.review:
+            self.reviewed[attempt.status] += 1
+            self.review.update({reason.partition(":")[0] for reason in conversation.verdict.review})
         for score in conversation.scores:
             if score.value is None:
                 self.unscored[score.metric] += 1

@@ -16,8 +16,10 @@ from typing import Literal
 from pixel_synth import __version__
 from pixel_synth.calibrate.card import scored
 from pixel_synth.curate.gate import Gate, settle
+from pixel_synth.curate.review import reviewed
 from pixel_synth.errors import EngineDown, EngineError, PixelError
 from pixel_synth.judges import session
+from pixel_synth.judges.panel import judge_panel, members
 from pixel_synth.judges.rubric import rubric
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.llms.ask import Stopped
@@ -66,7 +68,8 @@ async def write(
             knowledge=bp.knowledge, prompts=prompts, license=LICENSE,
         ),
     )  # fmt: skip
-    judged = tuple([await session.judge_session(name, draft, ask, context.repairs, knowledge=knowledge) for name in settings.judges])
+    panel = members(settings.judge_model, settings.judge_samples)
+    judged = tuple([await judge_panel(name, draft, ask, context.repairs, panel, knowledge) for name in settings.judges])
     scoring = partial(_score, draft, knowledge, settings, gate, judged, {} if spent is None else spent)
     # The requests of the other conversations must not wait meanwhile; the composer has none.
     return scoring() if settings.engine == "composer" else await asyncio.get_running_loop().run_in_executor(SCORING, scoring)
@@ -79,7 +82,7 @@ def _score(
     scores = gate.scaled((*scored(draft, knowledge, settings.weights), *judged))
     complexity = next((s.value for s in scores if s.metric == "complexity"), None)
     labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
-    verdict = gate.decide(draft, scores)
+    verdict = reviewed(draft, scores, gate.decide(draft, scores), settings)
     spent["score_s"] = spent.get("score_s", 0.0) + time.thread_time() - began
     return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
 

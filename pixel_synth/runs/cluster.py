@@ -202,8 +202,8 @@ def check(run: Run, replicas: int, hosts: set[str], free: dict[str, float]) -> N
         raise UsageError("engine transformers runs its model in this machine", hint="on Ray, give --base-url of servers")
     if (cpus := int(free.get("CPU", 0))) < replicas:
         raise EngineError(f"{replicas} workers want a processor each, the cluster has {cpus} free", hint=f"--workers {max(1, cpus)}")
-    links = (run.links.generator, run.links.judge)
-    loopback = [url for link in links if link for url in link.urls if is_loopback(urlsplit(url).hostname or "")]
+    links = (run.links.generator, *run.links.judges)
+    loopback = [url for link in links for url in link.urls if is_loopback(urlsplit(url).hostname or "")]
     if loopback and len(hosts) > 1:
         raise UsageError(f"{loopback[0]} can be reached from this machine only, but the cluster has {len(hosts)} machines",
                          hint="give an address that all nodes can reach")  # fmt: skip

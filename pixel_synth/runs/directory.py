@@ -10,7 +10,8 @@
     metrics.jsonl     samples of the run in motion, see `runs.gauge`
     server.log        what a server of our own said
     log.jsonl         what happened when
-    data/             the dataset: conversations.jsonl, conversations.parquet, rejected.jsonl, failed.jsonl
+    anchors.json      what the judges say of the anchors, and the baseline they are held against
+    data/             the dataset: conversations.jsonl, conversations.parquet, rejected.jsonl, failed.jsonl, review.jsonl
     README.md report.md report.html report.json figures/   card and report, pure functions of the data
     manifest.json     SHA-256 of every file above that is a function of settings and answers
 
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pixel_synth import __version__
+from pixel_synth.calibrate.card import calibration_dir
 from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import RunError
 from pixel_synth.knowledge.load import knowledge_dir
@@ -67,12 +69,12 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def content_hash() -> str:
-    """Return a hash over everything that decides what a plan is put into: packs, prompts and the package itself."""
+    """Return a hash over everything that decides what a plan is put into: packs, prompts, anchors and the package itself."""
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parent.parent
-    for folder in (knowledge_dir(), prompts_dir(), package):
+    for folder in (knowledge_dir(), prompts_dir(), calibration_dir() / "anchors", package):
         for path in sorted(folder.rglob("*")):
-            if path.suffix in {".py", ".yaml", ".md", ".txt", ".j2", ".jsonl"} and "_data" not in path.relative_to(folder).parts:
+            if path.suffix in {".py", ".yaml", ".md", ".txt", ".j2", ".json", ".jsonl"} and "_data" not in path.relative_to(folder).parts:
                 digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -12,6 +12,7 @@ from pixel_synth.publish import performance as measured
 from pixel_synth.publish.export import export
 from pixel_synth.publish.tally import Tally
 from pixel_synth.records import Conversation
+from pixel_synth.runs import anchoring
 from pixel_synth.runs.directory import Run, write_atomic
 
 
@@ -23,7 +24,7 @@ def finish(run: Run, plan: Plan) -> Tally:
         if slot not in tally.slots:
             tally.never_begun(plan.cells[slot][:4])
     real = report.reference_scores(plan.knowledge, settings.weights, gate)
-    facts = report.facts(tally, plan, settings, gate, real)
+    facts = report.facts(tally, plan, settings, gate, real, anchoring.shifts(run, plan.knowledge))
     ticks = {metric: [v for v in column if v is not None] for metric, column in real.items()}
     drawn = {
         "coverage": figures.coverage_map(tally),
@@ -35,7 +36,8 @@ def finish(run: Run, plan: Plan) -> Tally:
     texts["README.md"] = report.card(facts, _quote(tally.first) if tally.first else "None was accepted.")
     for name, text in texts.items():
         write_atomic(run.path / name, text)
-    written = [*files, run.path / "plan.jsonl", *(run.path / name for name in texts)]
+    anchors = [run.path / anchoring.FILE] if (run.path / anchoring.FILE).is_file() else []
+    written = [*files, *anchors, run.path / "plan.jsonl", *(run.path / name for name in texts)]
     run.write_manifest([Path(p) for p in written])
     return tally
 

@@ -1,7 +1,7 @@
 """The command line that every generating pipeline script shares: plan, preview, run, resume, and what is shown after.
 
-Exit status: 0 all wanted conversations accepted; 1 an error; 2 a wrong flag or setting; 3 ended with a shortfall;
-130 interrupted (``--resume`` goes on).
+Exit status: 0 all wanted conversations accepted; 1 an error; 2 a wrong flag or setting; 3 ended with a shortfall, or with
+a judge or scorer that moved on the anchors and ``--fail-on-drift``; 130 interrupted (``--resume`` goes on).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Settings also come from pixel.toml and PIXEL_* variables; flags win. "
-        "Exit status: 0 done, 1 error, 2 wrong flag, 3 shortfall, 130 interrupted.",
+        "Exit status: 0 done, 1 error, 2 wrong flag, 3 shortfall or drift, 130 interrupted.",
     )
     run = p.add_argument_group("what to make")
     run.add_argument("-n", "--accept", type=int, metavar="N", help="accepted conversations wanted (default 20)")
@@ -53,8 +53,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
     engine.add_argument("--vllm-arg", action="append", metavar="FLAG", help="vllm: further flag, e.g. --vllm-arg=--enforce-eager")
     engine.add_argument("--vllm-command", metavar="CMD", help="vllm: program to start instead of the one installed here")
     engine.add_argument("--judge", action="append", metavar="NAME", help="also ask this rubric of prompts/judges; may be repeated")
-    engine.add_argument("--judge-model", metavar="NAME", help="model of the judges (default: the generator's)")
-    engine.add_argument("--judge-base-url", action="append", metavar="URL", help="servers of the judges (default: the generator's)")
+    engine.add_argument("--judge-model", action="append", metavar="NAME", help="model of the judges (default: the generator's); repeat "
+                        "for a panel, whose members all answer each rubric")  # fmt: skip
+    engine.add_argument("--judge-base-url", action="append", metavar="[MODEL=]URL", help="servers of the judges, or of one judge model "
+                        "(default: the generator's). A key for all of them goes into PIXEL_JUDGE_API_KEY")  # fmt: skip
+    engine.add_argument("--judge-samples", type=int, metavar="K", help="answers of each judge model to each rubric (default 1)")
     engine.add_argument(
         "--allow-uncalibrated", action="store_true", default=None,
         help="let thresholds count whose metric no calibration card vouches for (see pixel-synth cards); the report says so",
@@ -74,6 +77,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
     where.add_argument("--tries", type=int, metavar="K", help="times a request is sent before its call counts as failed (default 5)")
     where.add_argument("--patience-s", type=float, metavar="S", help="how long all servers may be down before the run stops (default 120)")
     where.add_argument("--max-attempts", type=int, metavar="K", help="plans tried per slot before it is a shortfall (default 20)")
+    where.add_argument("--fail-on-drift", action="store_true", help="status 3 when a judge or scorer moved on the anchors (see the report)")
     where.add_argument("--ray", metavar="ADDRESS", help="run the pipeline on this Ray cluster; local = start one here")
     look = p.add_argument_group("look before you run")
     look.add_argument("--dry-run", action="store_true", help="show the plan's coverage, exclusions and cost; write nothing")
@@ -115,9 +119,9 @@ def settings_of(args: argparse.Namespace) -> Any:
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that flags give, by name; ``None`` where a flag was not given."""
     lists = {"topic": "topics", "modality": "modalities", "population": "populations", "risk": "risks", "base_url": "base_url",
-             "judge": "judges", "judge_base_url": "judge_base_url", "vllm_arg": "vllm_args"}  # fmt: skip
+             "judge": "judges", "judge_model": "judge_model", "judge_base_url": "judge_base_url", "vllm_arg": "vllm_args"}  # fmt: skip
     plain = ("accept seed engine model out workers window max_attempts budget_tokens budget_hours tensor_parallel data_parallel dtype "
-             "quantization max_model_len vllm_command judge_model allow_uncalibrated ray timeout_s tries patience_s").split()  # fmt: skip
+             "quantization max_model_len vllm_command judge_samples allow_uncalibrated ray timeout_s tries patience_s").split()  # fmt: skip
     given = {name: getattr(args, name) for name in plain}
     return given | {setting: tuple(v) if (v := getattr(args, flag)) else None for flag, setting in lists.items()}
 
@@ -156,7 +160,7 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
         if links:
             run.keep_links(links)
         screen.say(f"run directory {run.path} · seed {settings.seed}")
-        return _fill(run, plan, settings, build)
+        return _fill(run, plan, settings, build, fail_on_drift=args.fail_on_drift)
     finally:
         run.unlock()
 
@@ -215,28 +219,27 @@ def connected(settings: Any) -> tuple[Any, Any]:
     from pixel_synth.runs import screen
 
     if settings.engine == "vllm":
-        return settings, None
+        own = settings.judges and not settings.judge_base_url and not settings.judge_model
+        return settings.model_copy(update={"judge_model": (settings.model,)} if own else {}), None
     links = asyncio.run(connect_all(settings))
     screen.links(links)
-    if settings.engine == "server":
-        names = {"model": links.generator.model}
-        if links.judge:
-            names["judge_model"] = links.judge.model
-        settings = settings.model_copy(update=names)
-    return settings, links
+    names: dict[str, Any] = {"model": links.generator.model} if settings.engine == "server" else {}
+    if links.judges:
+        names["judge_model"] = tuple(link.model for link in links.judges)
+    return settings.model_copy(update=names), links
 
 
-def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
+def _fill(run: Any, plan: Any, settings: Any, build: Build, *, fail_on_drift: bool = False) -> int:
     import os
     import time
 
-    from pixel_synth.runs import finish, screen, supervise
+    from pixel_synth.runs import anchoring, finish, screen, supervise
 
     began = time.monotonic()
     run.log("plan", "planning", slots=settings.accept)
     run.write_plan(plan)
     done = len(run.positions())
-    if done < settings.accept:
+    if done < settings.accept or anchoring.missing(run):
         served = settings.engine in ("server", "vllm")
         workers = settings.workers or (1 if served or settings.engine == "transformers" else min(os.cpu_count() or 1, 8))
         run.update(until=time.time() + settings.budget_hours * 3600 if settings.budget_hours else 0.0)
@@ -250,4 +253,6 @@ def _fill(run: Any, plan: Any, settings: Any, build: Build) -> int:
     run.update(status=status, seconds=seconds)
     run.log("publish", status, **tally.books._asdict())
     screen.result(run, tally, settings, finish.performance(run, tally))
-    return 0 if status == "done" else SHORTFALL
+    alerts = [shift.alert for shift in anchoring.shifts(run, plan.knowledge) if shift.alert]
+    screen.alerts(alerts)
+    return SHORTFALL if status == "shortfall" or (alerts and fail_on_drift) else 0

@@ -37,8 +37,8 @@ def stored(run: Path) -> Ledger:
 
 def recalling(links: Links, ledger: Ledger) -> Asker:
     """Return what answers calls from the ledger and stops at one that is not in it."""
-    judge = Voice(None, links.judge.model) if links.judge else None
-    return Asker(Voice(None, links.generator.model), judge, ledger)
+    judges = [Voice(None, link.model) for link in links.judges]
+    return Asker(Voice(None, links.generator.model), judges[0] if judges else None, ledger, None, judges[1:])
 
 
 class Recalled(NamedTuple):

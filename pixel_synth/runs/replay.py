@@ -19,6 +19,7 @@ from pixel_synth.errors import RunError
 from pixel_synth.knowledge import load
 from pixel_synth.plan import Plan, make_plan
 from pixel_synth.records import Outcome
+from pixel_synth.runs import anchoring
 from pixel_synth.runs.chain import fill_slot
 from pixel_synth.runs.directory import Position, Run, content_hash
 from pixel_synth.runs.finish import finish
@@ -77,6 +78,8 @@ def replay(run: Run, target: Path, progress: Progress, slots: Sequence[Slot], wo
     rebuilt.keep_links(run.links)
     rebuilt.write_plan(plan)
     filled = _fill(run, target, progress, slots, workers or os.cpu_count() or 1)
+    with closing(stored(run.path)) as ledger:
+        anchoring.again(run, rebuilt, recalling(run.links, ledger))
     finish(rebuilt, plan)
     after = _manifest(rebuilt)
     names = sorted(before.keys() | after.keys())

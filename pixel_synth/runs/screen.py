@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pixel_synth.calibrate.anchors import sessions
 from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan, coverage, ruled_out, used
 from pixel_synth.publish.tally import Tally, summary
@@ -92,8 +93,8 @@ def conversation(c: Conversation, reasoning: bool = True) -> None:
 
 def links(found: Links) -> None:
     """Say what the canary found."""
-    for role, link in (("generator", found.generator), ("judge", found.judge)):
-        if link and link.urls:
+    for role, link in (("generator", found.generator), *(("judge", link) for link in found.judges)):
+        if link.urls:
             version = f", version {link.version}" if link.version else ""
             say(f"{role}: {link.model} at {', '.join(link.urls)}{version}; schemas travel by {link.way} ({link.dialect}), proven by canary")
 
@@ -135,8 +136,13 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     say(f"\nknowledge in the first {len(sample)} blueprints   used      of")
     for kind, n, there, _ in used(plan.knowledge, Counter(key for b in sample for key in b.knowledge)):
         say(f"  {kind:<36} {n:5} {there:7}")
-    calls = sum(b.turns + 2 for b in sample) / len(sample) + len(settings.judges)
+    judges = len(settings.judges) * max(1, len(settings.judge_model))
+    calls = sum(b.turns + 2 for b in sample) / len(sample) + judges * settings.judge_samples
     say(f"\ncost: {calls:.1f} engine calls a conversation (mean of {len(sample)} blueprints)")
+    if judges:
+        least, most = settings.judge_samples, max(settings.judge_samples, settings.anchor_samples)
+        n = judges * len(sessions())
+        say(f"      {n * least} calls for the {len(sessions())} anchors, once a run; {n * most} in the run that makes the baseline")
     if settings.engine != "composer":
         say("      time, tokens and attempts depend on the model: --preview 20 measures them and predicts the whole run")
         return
@@ -152,6 +158,12 @@ def dry_run(plan: Plan, settings: Settings) -> None:
     say(f"      {attempts:.1f} attempts a slot ({len(tried)} slots filled just now), so about {total:,.0f} calls in all")
     say(f"      {words:.0f} words of talk a conversation")
     say(f"time: {each:.2f} s a slot on one core (the same slots), so about {each * len(plan.cells):.0f} core-seconds and a start-up")
+
+
+def alerts(found: list[str]) -> None:
+    """Say which judges and scorers moved on the anchors."""
+    for alert in found:
+        say(f"drift: {alert}")
 
 
 def result(run: Run, tally: Tally, settings: Settings, p: dict[str, Any]) -> None:

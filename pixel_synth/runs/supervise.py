@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pixel_synth.errors import PixelError, RunError
 from pixel_synth.llms.branch import gather
 from pixel_synth.llms.connect import connect_all, server_of
+from pixel_synth.runs import anchoring
 from pixel_synth.runs.directory import Run, write_atomic
 from pixel_synth.runs.watch import FAILURE, die_with, end_group, every, keep_children
 
@@ -126,7 +127,9 @@ def _pipeline(build: Build, path: Path, holder: str, workers: int) -> None:
                 _watch_server(path, server, over)
             (path / STARTING).unlink(missing_ok=True)
             try:
-                _run_pipeline(build, run, workers)
+                if len(run.positions()) < settings.accept:
+                    _run_pipeline(build, run, workers)
+                anchoring.ensure(run)
             finally:
                 over.set()
     except PixelError as error:
