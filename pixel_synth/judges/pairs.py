@@ -127,9 +127,7 @@ def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-async def _verdict(
-    asked: Rubric, a: Sequence[Message], b: Sequence[Message], ask: Ask, repairs: int, sample: int
-) -> dict[str, Finding]:
+async def _verdict(asked: Rubric, a: Sequence[Message], b: Sequence[Message], ask: Ask, repairs: int, sample: int) -> dict[str, Finding]:
     shared = _shared(a, b)
     compared = [*a[shared:], *b[shared:]]
 

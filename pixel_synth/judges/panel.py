@@ -68,8 +68,8 @@ async def judge_panel(
 def panel(opinions: Sequence[tuple[str, int, Score]]) -> Score:
     """Make one score of several: value and parts are means over the opinions that have them.
 
-    A single opinion comes back as it is, with the judge's name in ``panel`` where it is known.  Opinions without a value have no vote and are counted in the reason; when
-    none has a value, neither has the panel.
+    A single opinion comes back as it is, with the judge's name in ``panel`` where it is known.  Opinions without a value have no vote
+    and are counted in the reason; when none has a value, neither has the panel.
 
     Args:
         opinions: Judge model, number of the sample, and score; at least one, all of one metric.
