@@ -96,17 +96,20 @@ def judging_settings(args: argparse.Namespace) -> Settings:
     from pixel_synth.settings import exact_settings, load_settings
 
     given = load_settings()
-    model = args.model or given.judge_model or ("" if args.base_url or given.judge_base_url else given.model)
-    urls = tuple(args.base_url or given.judge_base_url)
+    if not args.model and len(given.judge_model) > 1:
+        raise UsageError(f"one model judges a file, but judge_model names {len(given.judge_model)}", hint="--model NAME says which")
+    named = args.model or "".join(given.judge_model)
+    urls = tuple(args.base_url or given.judge_urls(named))
+    model = named or ("" if urls else given.model)
     if not (urls or given.base_url or model):
         raise UsageError("nobody is named who could judge", hint="--base-url URL of a server, or --model NAME on a machine with a GPU")
     values = {**given.model_dump(), "judges": tuple(args.rubric), "window": args.window or given.window}
     if urls:
-        return exact_settings({**values, "engine": "composer", "model": "", "base_url": (), "judge_model": model, "judge_base_url": urls})
+        return exact_settings({**values, "engine": "composer", "model": "", "base_url": (), "judge_model": (model,) if model else (), "judge_base_url": urls})
     if given.base_url:
-        return exact_settings({**values, "engine": "server", "model": model, "judge_model": ""})
+        return exact_settings({**values, "engine": "server", "model": model, "judge_model": (), "judge_base_url": ()})
     engine = given.engine if given.engine in ("vllm", "transformers") else "vllm"
-    return exact_settings({**values, "engine": engine, "model": model, "judge_model": ""})
+    return exact_settings({**values, "engine": engine, "model": model, "judge_model": (), "judge_base_url": ()})
 
 
 def judge_all(path: Path, output: Path, asked: tuple[Rubric, ...], settings: Settings) -> int:
