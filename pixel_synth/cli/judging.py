@@ -105,7 +105,9 @@ def judging_settings(args: argparse.Namespace) -> Settings:
         raise UsageError("nobody is named who could judge", hint="--base-url URL of a server, or --model NAME on a machine with a GPU")
     values = {**given.model_dump(), "judges": tuple(args.rubric), "window": args.window or given.window}
     if urls:
-        return exact_settings({**values, "engine": "composer", "model": "", "base_url": (), "judge_model": (model,) if model else (), "judge_base_url": urls})
+        return exact_settings(
+            {**values, "engine": "composer", "model": "", "base_url": (), "judge_model": (model,) if model else (), "judge_base_url": urls}
+        )
     if given.base_url:
         return exact_settings({**values, "engine": "server", "model": model, "judge_model": (), "judge_base_url": ()})
     engine = given.engine if given.engine in ("vllm", "transformers") else "vllm"
