@@ -97,11 +97,11 @@ async def judge(run: Run, asker: Asker, known: dict[str, Judged | None]) -> Anch
 
 
 def keep(run: Run, found: Anchored) -> None:
-    """Write what was found, and then the baselines that are new."""
+    """Write what was found, and after it the baselines that are new: a run is never held against itself."""
+    write_atomic(run.path / FILE, found.model_dump_json(indent=1) + "\n")
     for compared in found.judges:
         if compared.baseline is None:
             write_atomic(run.path.parent / "anchors" / f"{compared.now.key}.json", compared.now.model_dump_json(indent=1) + "\n")
-    write_atomic(run.path / FILE, found.model_dump_json(indent=1) + "\n")
 
 
 def _baseline(run: Run, name: str) -> Judged | None:
