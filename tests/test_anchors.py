@@ -19,12 +19,15 @@ from pixel_synth.calibrate.card import calibration_dir
 from pixel_synth.cli import main
 from pixel_synth.errors import RunError
 from pixel_synth.knowledge import Knowledge
-from pixel_synth.llms.connect import connect_all
+from pixel_synth.llms.connect import connect_all, make_asker
 from pixel_synth.llms.ledger import Ledger
 from pixel_synth.llms.mock.wish import Wish
+from pixel_synth.plan import Plan, make_plan
 from pixel_synth.records import PromptRef
 from pixel_synth.runs import anchoring
+from pixel_synth.runs.chain import fill_slot
 from pixel_synth.runs.directory import Run
+from pixel_synth.runs.job import main as psychology
 from pixel_synth.runs.recall import recalling
 from pixel_synth.settings import load_settings
 
@@ -223,3 +226,32 @@ def test_a_damaged_baseline_is_named(tmp_path: Path) -> None:
         path.write_text("{}")
         with pytest.raises(RunError, match=path.name):
             anchored(tmp_path, server)
+
+
+def never(run: object, workers: int) -> object:
+    raise AssertionError("every slot is filled")
+
+
+def test_drift_is_told_at_the_end_of_a_run_and_is_status_3_when_asked(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    judge = Wavering()
+    with PanelServer(judge, "one") as server:
+        anchored(tmp_path / "out", server)
+        judge.levels = 2
+        run = anchored(tmp_path / "out", server)
+        slots = make_plan(run.settings, plan.knowledge)
+        run.write_plan(slots)
+        asker = make_asker(run.links, run.settings)
+        with run.new_shard() as shard:
+            shard.write(asyncio.run(fill_slot(slots, 0, asker, run.settings)).line().encode() + b"\n")
+        assert psychology("psychology", "doc", never, ["--resume", str(run.path)]) == 0  # type: ignore[arg-type]
+        assert "drift: judge.alliance (one) moved by +0." in capsys.readouterr().out
+        assert psychology("psychology", "doc", never, ["--resume", str(run.path), "--fail-on-drift"]) == 3  # type: ignore[arg-type]
+    assert run.damaged() == []
+    told = json.loads((run.path / "report.json").read_text())
+    assert any(line.startswith("drift: judge.alliance (one)") for line in told["advice"])
+    assert {s["metric"]: bool(s["alert"]) for s in told["anchors"]}["judge.alliance"]
+    assert "| judge.alliance | one | 12 |" in (run.path / "report.md").read_text()
+    assert "moved" in (run.path / "report.html").read_text()

@@ -35,6 +35,18 @@ def test_a_dry_run_shows_coverage_exclusions_and_cost_and_writes_nothing(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_counts_the_calls_of_a_panel_and_of_the_anchors(capsys: pytest.CaptureFixture[str]) -> None:
+    server = ("--dry-run", "-n", "5", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
+    assert call(*server) == 0
+    bare = capsys.readouterr().out
+    assert "anchors" not in bare
+    assert call(*server, "--judge", "alliance", "--judge-model", "m", "--judge-model", "n", "--judge-samples", "2") == 0
+    told = capsys.readouterr().out
+    calls = [float(re.search(r"cost: ([\d.]+)", text)[1]) for text in (bare, told)]  # type: ignore[index]
+    assert calls[1] - calls[0] == pytest.approx(1 * 2 * 2)
+    assert "48 calls for the 12 anchors, once a run; 72 in the run that makes the baseline" in told
+
+
 def test_a_preview_writes_to_the_screen_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--preview", "2", "-n", "5") == 0
     told = capsys.readouterr().out
@@ -64,6 +76,9 @@ def test_a_preview_of_nothing_is_a_usage_error_and_starts_no_run(tmp_path: Path,
         (("--base-url", "ftp://x/v1"), "http"),
         (("--base-url", "http://name:secret@127.0.0.1:9/v1"), "PIXEL_API_KEY"),
         (("--workers", "-1"), "workers"),
+        (("--judge-model", "a", "--judge-model", "a"), "names a model twice"),
+        (("--judge-model", "a", "--judge-base-url", "b=http://h/v1"), "judge_base_url names b"),
+        (("--judge-samples", "0"), "judge_samples"),
         (("--risk", "extreme"), "extreme"),
         (("-n", "many"), "many"),
         (("--engine", "gpt"), "gpt"),
