@@ -87,7 +87,7 @@ def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Sco
     if len(tokens) < MIN_WORDS:
         return result("language_quality", None, {}, reason=f"fewer than {MIN_WORDS} words")
     sentences = sum(len(t.sentences) for t in talk.turns)
-    doubled = [*repeats(talk.client, 4), *repeats(talk.therapist, 4)]
+    doubled = [*repeats(talk.client), *repeats(talk.therapist)]
     grams = Counter(g for t in talk.turns for g in zip(*(t.words[i:] for i in range(5)), strict=False))
     total_grams = sum(grams.values())
     repeated = sum(c - 1 for c in grams.values()) / total_grams if total_grams else 0.0

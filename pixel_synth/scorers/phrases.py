@@ -7,7 +7,9 @@ An entry is a list of regular expressions over folded text, any of which may mat
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ def _file() -> dict[str, Any]:
     return data
 
 
+def _filled(text: str) -> str:
+    for key, value in _file()["define"].items():
+        text = text.replace(f"<<{key}>>", value)
+    return text
+
+
 @cache
 def phrases(name: str) -> re.Pattern[str]:
     """Return the compiled pattern of an entry of ``phrases.yaml`` (KeyError when there is none)."""
@@ -29,6 +37,56 @@ def phrases(name: str) -> re.Pattern[str]:
     if isinstance(entry, list):
         entry = {"head": r"\b(?:", "any": entry, "tail": r")\b"}
     text: str = entry["head"] + "|".join(entry["any"]) + entry["tail"]
-    for key, value in _file()["define"].items():
-        text = text.replace(f"<<{key}>>", value)
-    return re.compile(text)
+    return re.compile(_filled(text))
+
+
+@cache
+def present(name: str) -> re.Pattern[str]:
+    """Return a pattern that matches wherever the one of `phrases` does, three times as fast, for yes/no tests.
+
+    Alternatives are laid out as a prefix tree, so that a first letter rules most of them out.  Which of two alternatives at one
+    place wins may differ, and with it where the match ends.  Only for entries that are plain lists.
+    """
+    items = [x for entry in _file()["phrases"][name] for y in _alternatives(_filled(entry)) for x in _unfolded(y)]
+    return re.compile(rf"\b(?:{_tree(list(dict.fromkeys(items)))})\b")
+
+
+def _scan(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield place, character and depth of brackets after it, for the characters that are neither escaped nor in a class."""
+    depth, inside, skip = 0, False, False
+    for i, ch in enumerate(text):
+        if skip or ch == "\\":
+            skip = not skip
+            continue
+        inside = ch == "[" or (inside and ch != "]")
+        if not inside:
+            depth += (ch == "(") - (ch == ")")
+            yield i, ch, depth
+
+
+def _alternatives(text: str) -> list[str]:
+    bars = [i for i, ch, depth in _scan(text) if ch == "|" and depth == 0]
+    return [text[a + 1 : b] for a, b in pairwise([-1, *bars, len(text)])]
+
+
+def _unfolded(text: str) -> list[str]:
+    """Return ``(?:a|b)c`` as ``ac`` and ``bc``, however deep the leading group is nested."""
+    if not text.startswith("(?:"):
+        return [text]
+    end = next(i for i, ch, depth in _scan(text) if ch == ")" and depth == 0)
+    rest = text[end + 1 :]
+    if rest[:1] in ("*", "+", "{"):
+        return [text]
+    without = _unfolded(rest[1:]) if rest.startswith("?") else []
+    return [x for head in _alternatives(text[3:end]) for x in _unfolded(head + rest.removeprefix("?"))] + without
+
+
+def _tree(items: list[str]) -> str:
+    by_letter: dict[str, list[str]] = {}
+    others = []
+    for item in items:
+        if item[:1].isalpha() and item[1:2] not in ("?", "*", "+", "{"):
+            by_letter.setdefault(item[0], []).append(item[1:])
+        else:
+            others.append(item)
+    return "|".join([k + (v[0] if len(v) == 1 else f"(?:{_tree(v)})") for k, v in by_letter.items()] + others)

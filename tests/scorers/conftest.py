@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -12,6 +13,8 @@ from pixel_synth.records import BigFive, Conversation, Message, Provenance
 
 FIXTURE = Path(__file__).with_name("fixtures") / "attuned.jsonl"
 ATTUNED = [Conversation.model_validate_json(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
+
+MI = Path(__file__).with_name("fixtures") / "mi.txt"
 
 CANNED = (
     "I understand how you feel.",
@@ -39,6 +42,26 @@ def talk(*lines: str) -> Conversation:
     messages = tuple(Message(role="assistant" if i % 2 else "user", content=line) for i, line in enumerate(lines))
     provenance = Provenance(engine="test", model="", toolkit="test", seed=0)
     return Conversation(id="test", category="psychology", messages=messages, provenance=provenance)
+
+
+class Sketch(NamedTuple):
+    """A session of motivational interviewing written to be good or poor; a ``check`` took no part in tuning."""
+
+    good: bool
+    topic: str
+    check: bool
+    conversation: Conversation
+
+
+def sketches() -> list[Sketch]:
+    """Read the sketches of motivational interviewing."""
+    found = []
+    for block in MI.read_text(encoding="utf-8").split("\n## ")[1:]:
+        head, *lines = block.strip().splitlines()
+        quality, topic, use = (part.strip() for part in head.split("|"))
+        messages = tuple(Message(role="assistant" if line[0] == "T" else "user", content=line[3:]) for line in lines)
+        found.append(Sketch(quality == "good", topic, use == "check", with_messages(talk("Hi.", "Hello."), list(messages))))
+    return found
 
 
 def with_messages(c: Conversation, messages: list[Message]) -> Conversation:

@@ -34,4 +34,4 @@ def test_the_same_sentences_repeat_as_when_all_are_compared(given_turns: list[li
                 if any(jaccard(own, other) >= 0.75 for other in seen):
                     expected.append((turn, sentence))
                 seen.append(own)
-    assert repeats(turns) == expected
+    assert list(repeats(turns, 3)) == expected
