@@ -215,6 +215,7 @@ def test_calibrate_on_shuffled_copies_needs_no_rater(talks: Path, capsys: pytest
     assert main(["calibrate", "--scorer", "coherence", *flags]) == 0
     out, err = capsys.readouterr()
     assert "against talks-order: order" in out
+    assert "MAY NOT GATE: its labels were written or spoiled to order" in out  # nobody said the turns of a plan
     assert "18 labelled = 18 used" in err
     assert not (talks.parent / "none").exists()
 

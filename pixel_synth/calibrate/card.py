@@ -1,7 +1,7 @@
 """Calibration cards: what is known of how far one score can be trusted, and the rule by which it may gate.
 
 A card belongs to one metric (a scorer, a judge's rubric, or one part of either: ``emotional_authenticity.explorations``) in one
-version, and to one set of labels.  The version of a scorer is a hash of what it gives for the packaged reference conversations,
+version, and to one set of labels.  The version of a scorer is a hash of what it gives for the reference conversations and anchors,
 that of a judge the hash of its rubric file and the name of the model: a card that was made for another behaviour is stale and
 counts as none.  Cards are JSON files below ``calibration/cards`` (shipped) and ``./cards`` (one's own, which win).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -20,8 +20,9 @@ from pydantic import Field, ValidationError
 
 from pixel_synth.calibrate.agreement import Agreement, Interval
 from pixel_synth.calibrate.fit import Cut, HumanMap, Point
-from pixel_synth.calibrate.rule import ITEMS, MODERATE, may_gate
+from pixel_synth.calibrate.rule import EACH, ITEMS, MODERATE, may_gate
 from pixel_synth.errors import UsageError
+from pixel_synth.jsonl import conversations
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.records import Conversation, Record, Score
 from pixel_synth.scorers import overall, reference, score_all
@@ -81,7 +82,7 @@ class Card(Record):
         return "--".join(parts)
 
 
-def refusals(kind: str, labels: LabelSet, agreement: Agreement, over_length: Interval) -> tuple[str, ...]:
+def refusals(kind: str, labels: LabelSet, points: Sequence[Point], agreement: Agreement, over_length: Interval) -> tuple[str, ...]:
     """Return why a measure may not gate, by these figures; the rule stands in `pixel_synth.calibrate.rule`.
 
     A judge answers on the raters' own steps, so it is held to kappa (`may_gate`).  A scorer has a scale of its own, so it is held to
@@ -97,6 +98,9 @@ def refusals(kind: str, labels: LabelSet, agreement: Agreement, over_length: Int
             found.append(f"{labels.items} items are fewer than {ITEMS}")
         if labels.raters > 1 and (people.value is None or people.value < MODERATE):
             found.append(f"people agree with each other only at {people}, below {MODERATE:.2f}")
+        good = sum(p.good > 0.5 for p in points)
+        if min(good, len(points) - good) < EACH:
+            found.append(f"{good} of {len(points)} are good: fewer than {EACH} on one side")
         auc = agreement.judge.auc
         if auc.low is None or auc.low <= 0.5:
             found.append(f"its AUC is not above chance: {auc.reason or auc}")
@@ -116,9 +120,9 @@ def scored(conversation: Conversation, knowledge: Knowledge | None, weights: dic
 
 @cache
 def behaviours() -> dict[str, str]:
-    """Return for every scorer and ``overall`` a hash of what it gives for the reference conversations, parts included."""
+    """Return for every scorer and ``overall`` a hash of what it gives for reference conversations and anchors, parts included."""
     lines: dict[str, list[str]] = {}
-    for conversation in reference():
+    for conversation in (*reference(), *conversations(calibration_dir() / "anchors" / "sessions.jsonl")):
         for score in scored(conversation, None):
             lines.setdefault(score.metric, []).append(json.dumps([score.value, [(p.name, p.value) for p in score.parts]]))
     return {metric: hashlib.sha256("\n".join(said).encode()).hexdigest() for metric, said in lines.items()}

@@ -30,7 +30,10 @@ def calibrate(args: argparse.Namespace) -> int:
     criteria = tuple(args.criterion or _only(labelled))
     group = {r.group for r in labelled.ratings}.pop() if _made(args) else args.group
     measure, values, unscored = _measured(args, labelled, criteria)
-    origin: Origin = "order" if args.shuffled else "constructed" if _made(args) else args.origin
+    origin: Origin = args.origin
+    if _made(args):  # a plan's order of turns is nobody's
+        spoken = args.shuffled and not any(c.blueprint or c.provenance.engine for c in labelled.conversations)
+        origin = "order" if spoken else "constructed"
     held = holding.hold(
         measure, values, labelled, criteria, group=group, origin=origin, wanted=args.precision or (), only_held_out=args.held_out,
         trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations),

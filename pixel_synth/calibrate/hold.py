@@ -147,7 +147,7 @@ def hold(
         metric=measure.metric, kind=measure.kind, version=measure.version, fingerprint=measure.fingerprint, model=measure.model,
         labels=labels, agreement=agreement, over_length=over_length, scale=human_map(points),
         cuts=tuple(cut(points, p) for p in sorted({*PRECISIONS, *wanted})), points=points,
-        refusals=refusals(measure.kind, labels, agreement, over_length), made=datetime.now(UTC).date().isoformat(), toolkit=__version__,
+        refusals=refusals(measure.kind, labels, points, agreement, over_length), made=datetime.now(UTC).date().isoformat(), toolkit=__version__,
         command=command,
     )  # fmt: skip
     return Held(card, left_out)

@@ -13,6 +13,8 @@ FAIR = 0.20
 MARGIN = 0.15
 # Below some 30 items the interval of a kappa is wider than two of Landis and Koch's steps.  Our choice, as a round figure.
 ITEMS = 30
+# With fewer good, or fewer other, conversations an AUC rests on single cases.  Our choice.
+EACH = 5
 
 
 class Decision(NamedTuple):
