@@ -145,10 +145,10 @@ def hold(
     )  # fmt: skip
     card = Card(
         metric=measure.metric, kind=measure.kind, version=measure.version, fingerprint=measure.fingerprint, model=measure.model,
-        labels=labels, agreement=agreement, over_length=over_length, scale=human_map(points),
-        cuts=tuple(cut(points, p) for p in sorted({*PRECISIONS, *wanted})), points=points,
-        refusals=refusals(measure.kind, labels, points, agreement, over_length), made=datetime.now(UTC).date().isoformat(), toolkit=__version__,
-        command=command,
+        labels=labels, agreement=agreement, over_length=over_length, scale=human_map(points), points=points,
+        cuts=tuple(cut(points, p) for p in sorted({*PRECISIONS, *wanted})),
+        refusals=refusals(measure.kind, labels, points, agreement, over_length),
+        made=datetime.now(UTC).date().isoformat(), toolkit=__version__, command=command,
     )  # fmt: skip
     return Held(card, left_out)
 
