@@ -37,7 +37,7 @@ THRESHOLDS = {
     "personality_consistency": 0.85,
     "clinical_compliance": 0.90,
 }
-METRICS = frozenset(THRESHOLDS) | {"language_quality", "complexity"}
+METRICS = frozenset(THRESHOLDS) | {"language_quality", "complexity", "urgency"}
 # What may change between the start of a run and its resumption, because it decides how and not what is made.
 RUNTIME_KEYS = frozenset(
     "workers window out accept base_url judge_base_url tries timeout_s patience_s budget_tokens budget_hours ray structured dialect "

@@ -84,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--metric", help="only this metric, with its parts and evidence")
     score.add_argument("-o", "--output", type=Path, help="write records with their scores to this JSONL file")
 
+    urgent = add("urgency", urgency_text, "how soon a human must act on a client's words, and on which words that rests")
+    urgent.add_argument("text", metavar="TEXT|FILE", help="words, a JSONL file of conversations, or a text file with an utterance a line")
+
     filter_ = add("filter", filter_file, "score and gate a JSONL file into kept and dropped")
     filter_.add_argument("path", type=Path, metavar="FILE")
     filter_.add_argument(
@@ -295,6 +298,33 @@ def score_file(args: argparse.Namespace) -> int:
     from pixel_synth.curate.filter import score_jsonl
 
     return score_jsonl(args.path, args.metric, args.output)
+
+
+def urgency_text(args: argparse.Namespace) -> int:
+    """Print the level of urgency of a text, of each line of a text file, or of each conversation of a JSONL file."""
+    from pixel_synth.errors import UsageError
+    from pixel_synth.jsonl import conversations
+    from pixel_synth.scorers import risk
+    from pixel_synth.scorers.talk import of_text, read
+
+    path = Path(args.text)
+    if len(args.text) < 256 and path.is_file():
+        if path.suffix == ".jsonl":
+            said = [(c.id, read(c)) for c in conversations(path)]
+        else:
+            said = [(f"{n}", of_text(line)) for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if line.strip()]
+    elif path.suffix in (".jsonl", ".txt"):
+        raise UsageError(f"{path} is not there")
+    else:
+        said = [("", of_text(args.text))]
+    for name, talk in said:
+        if not any(turn.text.strip() for turn in talk.client):
+            print(f"{name}\tunscored\tno words of the client")
+            continue
+        found = risk.urgency(talk)
+        words = "; ".join(f"{e.quote!r} ({e.label})" for e in found.evidence)
+        print("\t".join((*([name] if name else []), found.name, ", ".join(found.kinds), words)).rstrip())
+    return 0
 
 
 def filter_file(args: argparse.Namespace) -> int:

@@ -74,7 +74,7 @@ def facts(
     metrics = [_metric(limit.metric, limit, tally, real.get(limit.metric, [])) for limit in gate.limits]
     named = {limit.metric for limit in gate.limits}
     judged = sorted(m for m in {*tally.scores["accepted"], *tally.scores["rejected"], *tally.unscored} - named if m.startswith("judge."))
-    extra = [m for m in ("language_quality", "complexity") if tally.scores["accepted"][m]] + judged
+    extra = [m for m in ("language_quality", "complexity", "urgency") if tally.scores["accepted"][m]] + judged
     metrics += [_metric(m, None, tally, real.get(m, [])) for m in extra]
     cover = [
         {"dimension": dim, "value": value, "target": target, "planned": planned, "accepted": _share(tally, dim, value)}

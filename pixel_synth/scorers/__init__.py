@@ -26,7 +26,7 @@ def _discover() -> dict[str, Scorer]:
 
 SCORERS: dict[str, Scorer] = dict(sorted(_discover().items()))
 METRICS: tuple[str, ...] = tuple(SCORERS)
-DESCRIPTIVE = frozenset({"complexity"})
+DESCRIPTIVE = frozenset({"complexity", "urgency"})
 OVERALL: dict[str, float] = {metric: 1.0 for metric in METRICS if metric not in DESCRIPTIVE}
 # Metrics without which there is no overall score; personality_consistency joins them when there is a blueprint.
 REQUIRED = ("coherence", "emotional_authenticity", "therapeutic_accuracy", "clinical_compliance")

@@ -1,43 +1,47 @@
-"""Phrase patterns of the scorers (``phrases.yaml``), compiled once.
+"""Phrase patterns of the scorers (``phrases.yaml``, ``risk.yaml``), compiled once.
 
 An entry is a list of regular expressions over folded text, any of which may match between word borders; or a mapping with
-``head`` and ``tail`` where other borders are needed.  ``<<name>>`` inserts an entry of ``define``.
+``head`` and ``tail`` where other borders are needed.  ``<<name>>`` inserts an entry of ``define``.  In ``risk.yaml`` an
+apostrophe between two letters may be missing from the text, as people leave it out when they type.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+_INSIDE = re.compile(r"(?<=[a-z])'(?=[a-z])")
 
-@lru_cache(maxsize=1)
-def _file() -> dict[str, Any]:
+
+@cache
+def _file(name: str) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506  (a SafeLoader)
+    data: dict[str, Any] = yaml.load(Path(__file__).with_name(name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506  (a SafeLoader)
     return data
 
 
-def _filled(text: str) -> str:
-    for key, value in _file()["define"].items():
+def _filled(text: str, data: dict[str, Any]) -> str:
+    for key, value in data["define"].items():
         text = text.replace(f"<<{key}>>", value)
     return text
 
 
 @cache
 def phrases(name: str) -> re.Pattern[str]:
-    """Return the compiled pattern of an entry of ``phrases.yaml`` (KeyError when there is none)."""
-    entry = _file()["phrases"][name]
+    """Return the compiled pattern of an entry (KeyError when there is none); ``risk.*`` stand in ``risk.yaml``."""
+    data = _file("risk.yaml" if name.startswith("risk.") else "phrases.yaml")
+    entry = data["phrases"][name]
     if isinstance(entry, list):
         entry = {"head": r"\b(?:", "any": entry, "tail": r")\b"}
     text: str = entry["head"] + "|".join(entry["any"]) + entry["tail"]
-    return re.compile(_filled(text))
+    text = _filled(text, data)
+    return re.compile(_INSIDE.sub("'?", text) if name.startswith("risk.") else text)
 
 
 @cache
@@ -47,7 +51,8 @@ def present(name: str) -> re.Pattern[str]:
     Alternatives are laid out as a prefix tree, so that a first letter rules most of them out.  Which of two alternatives at one
     place wins may differ, and with it where the match ends.  Only for entries that are plain lists.
     """
-    items = [x for entry in _file()["phrases"][name] for y in _alternatives(_filled(entry)) for x in _unfolded(y)]
+    data = _file("phrases.yaml")
+    items = [x for entry in data["phrases"][name] for y in _alternatives(_filled(entry, data)) for x in _unfolded(y)]
     return re.compile(rf"\b(?:{_tree(list(dict.fromkeys(items)))})\b")
 
 
@@ -90,3 +95,14 @@ def _tree(items: list[str]) -> str:
         else:
             others.append(item)
     return "|".join([k + (v[0] if len(v) == 1 else f"(?:{_tree(v)})") for k, v in by_letter.items()] + others)
+
+
+def concepts() -> dict[str, str]:
+    """Return the word classes of ``risk.yaml``: phrases of a class separated by blanks, their words joined by ``_``."""
+    found: dict[str, str] = _file("risk.yaml")["concepts"]
+    return found
+
+
+def risk_entries() -> tuple[str, ...]:
+    """Return the graded entries of ``risk.yaml`` (``risk.<kind>.<grade>``) in the file's order."""
+    return tuple(name for name in _file("risk.yaml")["phrases"] if name.count(".") == 2)

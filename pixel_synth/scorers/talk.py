@@ -81,6 +81,11 @@ def read(conversation: Conversation) -> Talk:
     return _read(conversation.messages)
 
 
+def of_text(text: str) -> Talk:
+    """Return the talk of a single client message."""
+    return _read((Message(role="user", content=text),))
+
+
 def span(turn: Turn, start: int, end: int, label: str) -> Evidence:
     """Return the evidence span of a turn."""
     return Evidence(turn=turn.place, start=start, end=end, quote=turn.raw[start:end], label=label)
