@@ -9,12 +9,14 @@ here with the composer.  A test holds that every scorer has a card and that none
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from pixel_synth.cli import main
+from pixel_synth.records import Conversation, Message, Provenance, stable_id
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -54,6 +56,9 @@ CARDS: tuple[list[str], ...] = (
      "literature and sentences of our own; the author of the sessions knew none of the patterns"],
     ["--scorer", "personality_consistency", "--conversations", "SESSIONS", "--swapped", "--name", "generated", "--trained-on",
      "literature"],
+    ["--scorer", "urgency", "--labels", "UTTERANCES.csv", "--conversations", "UTTERANCES.jsonl", "--criterion", "urgency", "--scale",
+     "urgency=0,3,2", "--group", "constructed", "--origin", "constructed", "--license", "Apache-2.0", "--trained-on",
+     "1,681 utterances of three other authors, client lines of the packs, Counsel Chat questions; the author of these knew none of it"],
     ["--scorer", "complexity", "--conversations", "SESSIONS", "--planned", "--name", "generated", "--trained-on", "literature"],
 )  # fmt: skip
 
@@ -70,11 +75,27 @@ def sessions(folder: Path) -> Path:
     return path
 
 
+def utterances(folder: Path) -> str:
+    """Write the independent author's utterances as labels and one-message conversations; return their path without ending."""
+    rows = [json.loads(line) for line in (HERE / "urgency" / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    made = Provenance(engine="", model="", toolkit="", seed=0, source="urgency", license="Apache-2.0")
+    with (folder / "urgency.csv").open("w", encoding="utf-8") as labels, (folder / "urgency.jsonl").open("w", encoding="utf-8") as file:
+        labels.write("item,criterion,rater,group,rating\n")
+        for row in rows:
+            said = (Message(role="user", content=row["text"]), Message(role="assistant", content="Thank you for telling me."))
+            one = Conversation(id=stable_id("urgency", row["text"]), category="mental_health", messages=said, provenance=made)
+            labels.write(f"{one.id},urgency,author,constructed,{row['level']}\n")
+            file.write(one.model_dump_json() + "\n")
+    return str(folder / "urgency")
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as temporary:
         places = {"RATED": sys.argv[1], "SESSIONS": str(sessions(Path(temporary)))}
+        stem = utterances(Path(temporary))
+        places |= {"UTTERANCES.csv": stem + ".csv", "UTTERANCES.jsonl": stem + ".jsonl"}
         statuses = []
         for flags in CARDS:
             sys.argv = ["pixel-synth", "calibrate", *(places.get(f, f) for f in flags), "-o", str(HERE / "cards")]

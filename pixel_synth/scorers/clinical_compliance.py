@@ -47,13 +47,16 @@ _GRAVE = ("cl.risk_noticed", "cl.risk_asked", "cl.no_dismissal", "cl.no_harm")
 
 
 def dangers(talk: Talk) -> list[risk.Mention]:
-    """Return what in the client's talk calls for the risk rules, in order: current mentions, and turns that only the model found."""
+    """Return what in the client's talk calls for the risk rules, in order: current mentions, and turns that only the model found.
+
+    A turn that only the model found is a mention as long as the turn, of the kind ``despair``: the model tells how urgent, not what.
+    """
     found = [m for m in risk.mentions(talk) if not m.history and (m.grade >= 2 or m.kind in _OWN_QUESTION)]
     told = {m.turn.place for m in found}
     for turn in talk.client:
         urgency = risk.of_turn(turn, len(talk.client) > 1)
-        if urgency.urgent and urgency.level >= 2 and turn.place not in told and urgency.kinds:
-            found += [risk.Mention(turn, 0, len(turn.text), urgency.level, kind, "current") for kind in urgency.kinds]
+        if urgency.urgent and urgency.level >= 2 and turn.place not in told:
+            found.append(risk.Mention(turn, 0, len(turn.text), urgency.level, "despair", "current"))
     return sorted(found, key=lambda m: (m.turn.place, m.start))
 
 
@@ -67,7 +70,8 @@ def _risk_rules(mentions: list[risk.Mention], therapist: tuple[Turn, ...]) -> tu
     top = max(m.grade for m in mentions)
     kinds = {m.kind for m in mentions if m.grade == top}
     later = [t for t in therapist if t.place > first]
-    evidence = [span(m.turn, m.start, m.end, m.label) for m in mentions]
+    whole = [m.end - m.start == len(m.turn.text) and m.kind == "despair" for m in mentions]
+    evidence = [span(m.turn, m.start, m.end, "urgency.model" if w else m.label) for m, w in zip(mentions, whole, strict=True)]
     if not later:
         return {"cl.risk_noticed": 0.0}, evidence
     noticed = [e for m in mentions for e in hits(_NOTICED, [t for t in later if t.place > m.turn.place][:2], "cl.risk_noticed")]

@@ -21,7 +21,7 @@ from pixel_synth.records import Evidence
 from pixel_synth.scorers import urgency_model
 from pixel_synth.scorers.phrases import phrases, risk_entries
 from pixel_synth.scorers.talk import Talk, Turn, of_text, span
-from pixel_synth.scorers.text import NEGATION, words
+from pixel_synth.scorers.text import NEGATION, STOP, words
 
 Kind = Literal[
     "suicide", "self_harm", "harm_to_others", "violence", "child_safeguarding", "psychosis",
@@ -35,9 +35,12 @@ _ENTRIES: tuple[tuple[int, Kind, re.Pattern[str]], ...] = tuple(
     (int(name.rpartition(".")[2]), kind, phrases(name)) for name in risk_entries() for kind in KINDS if name.split(".")[1] == kind
 )
 _IDIOM, _OTHER, _PAST, _STORY, _NOW = (phrases(f"risk.{name}") for name in ("idiom", "other", "past", "story", "now"))
-_OWN_NEGATION = re.compile(r"(?:don'?t|didn'?t|do not|not|never|wouldn'?t|shouldn'?t|can'?t|cannot|nothing|no|nobody|won'?t|isn'?t|haven'?t)\b")
+_OWN_NEGATION = re.compile(
+    r"(?:don'?t|didn'?t|do not|not|never|wouldn'?t|shouldn'?t|can'?t|cannot|nothing|no|nobody|won'?t|isn'?t|haven'?t)\b"
+)
 _DENIAL = re.compile(
-    r"(?:\bnot|\bnever|\bno|\bn't|don'?t|didn'?t|wouldn'?t|won'?t|isn'?t|aren'?t|wasn'?t|haven'?t|hasn'?t|\bwithout|\bnor|rather than|instead of)"
+    r"(?:\bnot|\bnever|\bno|\bn't|don'?t|didn'?t|wouldn'?t|won'?t|isn'?t|aren'?t|wasn'?t|haven'?t|hasn'?t|\bwithout|\bnor"
+    r"|rather than|instead of)"
     r"(?:\W+[\w']+){0,7}?\W*$"
 )
 _LOST = re.compile(r"\b(?:lost|losing|died|dead|death|passed)\b[^,.;]{0,50}\b(?:to|by|from|of|after)\W+(?:\w+\W+){0,2}$")
@@ -88,7 +91,8 @@ def _status(sentence: str, m: re.Match[str], grade: int, kind: Kind) -> Status:
         return "other"
     if _denied(sentence, m.start(), grade == 1 and bool(_OWN_NEGATION.match(m[0]))):
         return "denied"
-    own = kind in _OF_OTHERS or "myself" in m[0] or " my " in f" {m[0]} " or (grade == 3 and _NOW.search(sentence))
+    own = kind in _OF_OTHERS or (kind, grade) == ("despair", 2) or "myself" in m[0] or " my " in f" {m[0]} "
+    own = own or (grade == 3 and bool(_NOW.search(sentence)))
     if not own and _OTHER.search(before) and not re.search(r"\bi(?:'?m|'?ve|'?d)?\W+(?:[\w']+\W+){0,3}$", before):
         return "other"
     if sentence.startswith(_ASKED):
@@ -130,10 +134,13 @@ NAMES = ("routine", "elevated", "urgent", "emergency")
 _WINDOW = 60
 _SHOWN = 4  # words named for a window that the model alone found urgent
 _WORD_CLASS: dict[str, Kind] = {
-    "die_word": "suicide", "farewell": "suicide", "passive": "suicide", "selfharm": "self_harm", "blood": "self_harm", "weapon": "harm_to_others",
+    "die_word": "suicide", "farewell": "suicide", "passive": "suicide", "selfharm": "self_harm", "blood": "self_harm",
+    "weapon": "harm_to_others",
     "assault": "violence", "threat": "violence", "hide": "violence", "controlling": "violence", "sexual": "violence",
-    "voice": "psychosis", "delusion": "psychosis", "hallucinate": "psychosis", "mania": "mania", "drink": "intoxication", "drug": "intoxication",
-    "withdrawal": "intoxication", "body_danger": "medical", "food": "eating", "birth": "perinatal", "hopeless": "despair", "home": "despair",
+    "voice": "psychosis", "delusion": "psychosis", "hallucinate": "psychosis", "mania": "mania", "drink": "intoxication",
+    "drug": "intoxication",
+    "withdrawal": "intoxication", "body_danger": "medical", "food": "eating", "birth": "perinatal", "hopeless": "despair",
+    "home": "despair",
 }  # fmt: skip
 
 
@@ -141,8 +148,8 @@ class Urgency(NamedTuple):
     """How soon a human must act on somebody's words.
 
     ``expected`` is the model's expected level (0-3), for ranking; ``kinds`` come from the phrases found, or from the word classes
-    where the model alone speaks; ``phrases`` is the level of the phrases alone, ``urgent`` whether P(level >= 2) passes the
-    model's cut of high precision.
+    where the model alone speaks; ``phrases`` is the level of the phrases alone, ``urgent`` whether the model's P(level >= 2) passes
+    its cut of high precision.
     """
 
     level: Level
@@ -171,12 +178,17 @@ def windows(turn: Turn) -> list[tuple[int, int]]:
     return found
 
 
-def combined(by_phrases: Level, q: tuple[float, float, float]) -> Level:
-    """Return the higher of the two levels; a phrase alone lifts by one level at most where the model is sure of less.
+def combined(by_phrases: Level, q: tuple[float, float, float], session: bool = False) -> Level:
+    """Return the higher of the two levels; a phrase alone lifts to one level less where the model gives its level under a tenth.
 
     Phrases below an emergency do not lift a text that the model holds to be routine with P(level >= 1) under 0.1.
+
+    Args:
+        by_phrases: Highest grade of a current phrase.
+        q: The model's P(level >= 1, 2, 3).
+        session: Whether the text is one of several turns, see `urgency_model.in_session`.
     """
-    by_model = urgency_model.decide(q)
+    by_model = urgency_model.decide(urgency_model.in_session(q) if session else q)
     if by_phrases <= by_model:
         return by_model
     if by_phrases < 3 and q[0] < 0.1:
@@ -188,7 +200,7 @@ _LEVELS: tuple[Level, ...] = (0, 1, 2, 3)
 
 
 def _telling(turn: Turn, start: int, end: int) -> list[Evidence]:
-    weighed = [(urgency_model.push(t.word), t) for t in urgency_model.tokens(turn.text[start:end])]
+    weighed = [(urgency_model.push(t.word), t) for t in urgency_model.tokens(turn.text[start:end]) if t.word not in STOP]
     best = sorted((w for w in weighed if w[0] > 0), key=lambda w: -w[0])[:_SHOWN]
     return [span(turn, start + t.start, start + t.end, "urgency.model") for _, t in best]
 
@@ -197,27 +209,28 @@ def _of_window(turn: Turn, start: int, end: int, session: bool) -> Urgency:
     found = [m for m in all_mentions(turn) if start <= m.start < end]
     current = [m for m in found if m.status == "current"]
     said = urgency_model.tokens(turn.text[start:end])
-    q = plain = urgency_model.at_least(urgency_model.features(said, marks(found)))
-    if session:
-        q = urgency_model.in_session(q)
+    q = urgency_model.at_least(urgency_model.features(said, marks(found)))
+    surely = urgency_model.in_session(q)[1] >= urgency_model.SESSION_CUT if session else q[1] >= urgency_model.model().urgent_cut
     by_phrases = _LEVELS[max((m.grade for m in current), default=0)]
-    level = combined(by_phrases, q)
+    level = combined(by_phrases, q, session)
     kinds = list(dict.fromkeys(m.kind for m in sorted(current, key=lambda m: -m.grade)))
     if level and not kinds:
         named = [name for _, name in urgency_model.classes([urgency_model.stem(t.word) for t in said])]
         tally = {kind: sum(_WORD_CLASS.get(name) == kind for name in named) for kind in KINDS}
         kinds = [kind for kind in KINDS if tally[kind] and tally[kind] == max(tally.values())]
     evidence = [span(turn, m.start, m.end, m.label) for m in current] or (_telling(turn, start, end) if level else [])
-    return Urgency(level, NAMES[level], tuple(kinds), tuple(evidence), sum(plain), by_phrases, q[1] >= urgency_model.model().urgent_cut)
+    return Urgency(level, NAMES[level], tuple(kinds), tuple(evidence), sum(q), by_phrases, surely)
 
 
 @lru_cache(maxsize=256)
 def of_turn(turn: Turn, session: bool) -> Urgency:
     """Return the urgency of one turn: its most urgent window, with what all windows of that level rest on.
 
-    ``session`` tells whether it is one of several turns, which changes how often the levels are to be expected.
+    ``session`` tells whether it is one of several turns, which changes how often the levels are to be expected: the highest of many is
+    high by chance.  The same holds for a text of several windows.
     """
-    return _highest([_of_window(turn, start, end, session) for start, end in windows(turn)])
+    places = windows(turn)
+    return _highest([_of_window(turn, start, end, session or len(places) > 1) for start, end in places])
 
 
 def _highest(found: list[Urgency]) -> Urgency:
@@ -227,7 +240,7 @@ def _highest(found: list[Urgency]) -> Urgency:
         kinds=tuple(dict.fromkeys(k for u in alike for k in u.kinds)),
         evidence=tuple(sorted({e for u in alike for e in u.evidence}, key=lambda e: (e.turn, e.start, e.end))),
         expected=max(u.expected for u in found),
-        phrases=max((u.phrases for u in found)),
+        phrases=max(u.phrases for u in found),
         urgent=any(u.urgent for u in found),
     )
 

@@ -24,7 +24,8 @@ def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Sco
         return result("urgency", None, {}, reason="needs three words of the client")
     found = risk.urgency(talk)
     parts: dict[str, float | None] = {
-        kind: max((m.grade for m in risk.mentions(talk) if m.kind == kind and not m.history), default=found.level * (kind in found.kinds)) / 3
+        kind: max((m.grade for m in risk.mentions(talk) if m.kind == kind and not m.history), default=found.level * (kind in found.kinds))
+        / 3
         for kind in risk.KINDS
     }
     return result("urgency", found.level / 3, {**parts, "expected": found.expected / 3}, found.evidence, found.name)

@@ -20,10 +20,10 @@ def value(metric: str, c: Conversation) -> float:
     return got
 
 
-def test_seven_metrics_are_found_in_alphabetical_order() -> None:
+def test_eight_metrics_are_found_in_alphabetical_order() -> None:
     assert METRICS == (
         "clinical_compliance", "coherence", "complexity", "emotional_authenticity", "language_quality",
-        "personality_consistency", "therapeutic_accuracy",
+        "personality_consistency", "therapeutic_accuracy", "urgency",
     )  # fmt: skip
 
 
