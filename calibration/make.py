@@ -58,7 +58,7 @@ CARDS: tuple[list[str], ...] = (
      "literature"],
     ["--scorer", "urgency", "--labels", "UTTERANCES.csv", "--conversations", "UTTERANCES.jsonl", "--criterion", "urgency", "--scale",
      "urgency=0,3,2", "--group", "constructed", "--origin", "constructed", "--license", "Apache-2.0", "--trained-on",
-     "1,681 utterances of three other authors, client lines of the packs, Counsel Chat questions; the author of these knew none of it"],
+     "1,681 utterances written for it, client lines of the packs, Counsel Chat questions; the author of these knew none of it"],
     ["--scorer", "complexity", "--conversations", "SESSIONS", "--planned", "--name", "generated", "--trained-on", "literature"],
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ _INSIDE = re.compile(r"(?<=[a-z])'(?=[a-z])")
 
 
 @cache
-def _file(name: str) -> dict[str, Any]:
+def _file(name: str = "phrases.yaml") -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     data: dict[str, Any] = yaml.load(Path(__file__).with_name(name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506  (a SafeLoader)
     return data

@@ -200,7 +200,8 @@ _LEVELS: tuple[Level, ...] = (0, 1, 2, 3)
 
 
 def _telling(turn: Turn, start: int, end: int) -> list[Evidence]:
-    weighed = [(urgency_model.push(t.word), t) for t in urgency_model.tokens(turn.text[start:end]) if t.word not in STOP]
+    said = turn.text[start:end]
+    weighed = [(urgency_model.push(t.word), t) for t in urgency_model.tokens(said) if said[t.start : t.end] not in STOP]
     best = sorted((w for w in weighed if w[0] > 0), key=lambda w: -w[0])[:_SHOWN]
     return [span(turn, start + t.start, start + t.end, "urgency.model") for _, t in best]
 
