@@ -65,7 +65,8 @@ def knowledge() -> Knowledge:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(engine="composer", accept=200, seed=7, out=tmp_path_factory.mktemp("out"))
+    """Settings under which thresholds count, as those of the real run: no calibration card is needed to see a rejection."""
+    return load_settings(engine="composer", accept=200, seed=7, allow_uncalibrated=True, out=tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +113,7 @@ def _finish(*args: object) -> None:
 
 
 def _run(out: Path) -> Path:
-    _finish("-n", RUN_N, "--out", out)
+    _finish("-n", RUN_N, "--allow-uncalibrated", "--out", out)
     (path,) = out.iterdir()
     return path
 
@@ -145,7 +146,7 @@ def _real_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def finished_run(_real_runs: dict[str, Future[Path]]) -> Path:
-    """The directory of a real, finished run of the pipeline script (n=6, seed 7); nothing may change it."""
+    """The directory of a real, finished run of the pipeline script (n=6, seed 7, thresholds count); nothing may change it."""
     return _real_runs["finished"].result()
 
 

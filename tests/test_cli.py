@@ -197,7 +197,7 @@ def test_score_onto_its_own_input_loses_nothing(cli: Cli, finished_run: Path, tm
 def test_filter_keeps_what_the_run_accepted_and_drops_what_it_rejected(cli: Cli, finished_run: Path, tmp_path: Path) -> None:
     data, mixed = finished_run / "data", tmp_path / "mixed.jsonl"
     mixed.write_text((data / "conversations.jsonl").read_text() + (data / "rejected.jsonl").read_text() + "{}\n")
-    said = cli("filter", mixed, "-o", tmp_path / "out")
+    said = cli("filter", mixed, "-o", tmp_path / "out", "--allow-uncalibrated")
     assert said.status == 0
     kept, dropped = (records(tmp_path / "out" / f"{n}.jsonl") for n in ("kept", "dropped"))
     assert kept == records(data / "conversations.jsonl")
@@ -212,7 +212,7 @@ def test_filter_onto_its_own_input_loses_nothing(cli: Cli, finished_run: Path, t
     path = tmp_path / "kept.jsonl"
     shutil.copy(finished_run / "data" / "conversations.jsonl", path)
     before = records(path)
-    cli("filter", path, "-o", tmp_path)
+    cli("filter", path, "-o", tmp_path, "--allow-uncalibrated")
     assert records(path) == before
 
 

@@ -158,6 +158,21 @@ def test_reasons_are_grouped_without_their_numbers_and_counted(published: Publis
     assert not [r for r in reasons if re.search(r"\d\.\d{3}", r)]
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("coherence: 0.612 < 0.90, raw 0.871 (flow 0.20, order 0.41)", "coherence below 0.90, weakest part flow"),
+        ("judge.epitome: 0.500 < 0.60", "judge.epitome below 0.60"),
+        ("judge.alliance: unscored (invalid: no JSON)", "judge.alliance: unscored"),
+    ],
+)
+def test_reasons_on_the_human_scale_and_of_judges_are_grouped_as_well(published: Published, reason: str, kind: str) -> None:
+    rejected = next(o for o in published.outcomes if o.attempts[-1].status == "rejected")
+    tally = Tally()
+    tally.add(rejected.model_copy(update={"attempts": (rejected.attempts[-1].model_copy(update={"reason": reason}),)}))
+    assert tally.reasons == {kind: 1}
+
+
 def test_advice_is_given_for_what_is_wrong(published: Published) -> None:
     lines = "\n".join(published.facts["advice"])
     assert "shortfall" in lines

@@ -174,7 +174,7 @@ class Tally:
 
 def _kind(reason: str) -> str:
     """Return what rejections of one kind have in common: the metric with its weakest part, the rule, the kind of fact."""
-    if below := re.match(r"(\w+): [\d.]+ < ([\d.]+)(?: \(([\w.]+))?", reason):
+    if below := re.match(r"([\w.]+): [\d.]+ < ([\d.]+)(?:, raw [\d.]+)?(?: \(([\w.]+))?", reason):
         return f"{below[1]} below {below[2]}" + (f", weakest part {below[3]}" if below[3] else "")
     return reason.split(" (")[0][:100]
 
