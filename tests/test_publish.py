@@ -13,19 +13,24 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_run import small_run
 
 from pixel_synth.curate.gate import settle
 from pixel_synth.errors import EngineError
 from pixel_synth.jsonl import conversations
+from pixel_synth.judges import own_judges
 from pixel_synth.llms.composer import Composer
+from pixel_synth.llms.connect import Link
 from pixel_synth.llms.engine import Call, Completion
 from pixel_synth.plan import Plan
 from pixel_synth.publish import figures, report
 from pixel_synth.publish.arrow import ParquetFile, arrow_schema, arrow_type, read_parquet
 from pixel_synth.publish.export import export
 from pixel_synth.publish.tally import Tally, summary
-from pixel_synth.records import Attempt, Conversation, Outcome
+from pixel_synth.records import Attempt, Conversation, Opinion, Outcome, Score
+from pixel_synth.runs import screen
 from pixel_synth.runs.chain import fill_slot
+from pixel_synth.runs.finish import finish, performance
 from pixel_synth.settings import Settings
 
 SLOTS = 8
@@ -139,7 +144,8 @@ def test_every_format_tells_the_same_books_and_means(published: Published) -> No
 def test_the_numbers_are_those_of_the_records(published: Published) -> None:
     written = published.conversations("accepted") + published.conversations("rejected")
     for m in published.facts["metrics"]:
-        values = [s.value for c in written if (s := c.score(m["metric"])) and s.value is not None]
+        scores = [s for c in written if (s := c.score(m["metric"])) and s.value is not None]
+        values = [s.value if s.calibrated is None else s.calibrated for s in scores]
         assert m["scored"] == len(values)
         assert m["mean"] == pytest.approx(sum(values) / len(values))
         if m["threshold"] is not None:
@@ -235,6 +241,43 @@ def test_the_tenth_percentile_has_a_tenth_of_the_values_at_or_below_it(values: l
     assert sum(v <= found[1] for v in values) * 10 >= len(values)
     assert sum(v < found[1] for v in values) * 10 < len(values)
     assert min(values) - 1e-9 <= found[0] <= max(values) + 1e-9
+
+
+@pytest.mark.parametrize(("judge", "own"), [("Small-GPTQ-Int4", True), ("judging", False)])
+def test_a_run_that_its_own_writer_judged_says_so_wherever_its_scores_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], plan: Plan, judge: str, own: bool
+) -> None:
+    run = small_run(tmp_path)
+    run.keep_links(run.links.model_copy(update={"judge": Link(engine="transformers", model=judge)}))
+    tally = finish(run, plan)
+    screen.result(run, tally, run.settings, {**performance(run, tally), "active_s": 1.0, "publish_s": 1.0})
+    facts = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+    written = tally.books.accepted + tally.books.rejected
+    assert facts["self_preference"] == report.self_preference(tally)
+    assert [(r["metric"], r["judge"], r["records"], r["of"]) for r in facts["self_preference"]] == (
+        [("judge.alliance", judge, written, written)] if own else []
+    )
+    count = f"judge.alliance: {written} of {written} conversations"
+    told = f"{count} were judged by the model that wrote them ({judge}): its scores may flatter it"
+    texts = {name: (run.path / name).read_text(encoding="utf-8") for name in ("report.md", "report.html", "README.md")}
+    texts |= {"txt": report.render(facts, "txt"), "screen": capsys.readouterr().out}
+    for name, text in texts.items():
+        assert (told in text) is own, name
+        assert ("Panickssery" in text) is own, name
+
+
+def test_the_report_of_a_run_from_before_renders(published: Published) -> None:
+    old = {key: value for key, value in published.facts.items() if key not in ("self_preference", "review", "anchors")}
+    for format in ("md", "html", "txt"):
+        assert report.render(old, format)
+
+
+def test_of_a_panel_only_the_member_that_wrote_it_is_counted(conversation: Conversation) -> None:
+    opinions = tuple(Opinion(judge=name, sample=n, value=0.5) for name in ("hub/composer", "other") for n in range(2))
+    judged = (Score(metric="judge.epitome", value=0.5, panel=opinions), Score(metric="judge.alliance", value=0.5))
+    assert [own_judges(conversation, score) for score in judged] == [("hub/composer",), ()]
+    assert own_judges(conversation, judged[1], unnamed="composer") == ("composer",)
+    assert own_judges(conversation, Score(metric="coherence", value=0.5), unnamed="composer") == ()
 
 
 # ----------------------------------------------------------------------------------------- a real run

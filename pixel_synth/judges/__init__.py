@@ -6,6 +6,6 @@ whatever it says (`injection`), and what cannot be had is unscored with its reas
 others as ``judge.<name>``; how far it may be trusted is a matter of calibration against people.
 """
 
-from pixel_synth.judges.names import same_model, selfsame
+from pixel_synth.judges.names import own_judges, same_model, selfsame
 
-__all__ = ["same_model", "selfsame"]
+__all__ = ["own_judges", "same_model", "selfsame"]

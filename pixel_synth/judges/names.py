@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pixel_synth.records import Conversation
+from pixel_synth.records import Conversation, Score
 
 # ".../models--Qwen--Qwen3-8B/snapshots/<hash>", as the Hugging Face cache lays a model down.
 _CACHED = re.compile(r"models--[^/]*?--([^/]+)/snapshots/[^/]+/?$", re.IGNORECASE)
@@ -41,3 +41,17 @@ def panel_name(models: Sequence[str], samples: int) -> str:
 def selfsame(conversation: Conversation, judge_model: str) -> bool:
     """Tell whether a conversation was written by the model that judges it."""
     return same_model(conversation.provenance.model, judge_model)
+
+
+def own_judges(conversation: Conversation, score: Score, unnamed: str = "") -> tuple[str, ...]:
+    """Return the judges behind a score that are the model that wrote the conversation; none for a scorer's.
+
+    Args:
+        conversation: What was judged.
+        score: Of a judge or a panel.
+        unnamed: The judge where the score names none.
+    """
+    if not score.metric.startswith("judge."):
+        return ()
+    names = dict.fromkeys(opinion.judge or unnamed for opinion in score.panel) or {unnamed: None}
+    return tuple(name for name in names if selfsame(conversation, name))

@@ -31,15 +31,15 @@ class Lines:
         return start, size
 
 
-def export(outcomes: Iterable[Outcome], root: Path) -> tuple[Tally, list[Path]]:
+def export(outcomes: Iterable[Outcome], root: Path, judge: str = "") -> tuple[Tally, list[Path]]:
     """Write ``data/``, ``replans.jsonl`` and the index below ``root`` from the outcomes; return the tally and the files written.
 
     Every file is complete or not there: they are written beside their place and moved into it at the end.  The index, which is
-    derived from them, is not among the files returned.
+    derived from them, is not among the files returned.  ``judge`` is the judge's model where scores name none.
     """
     folder = root / "data"
     folder.mkdir(exist_ok=True)
-    tally = Tally()
+    tally = Tally(judge)
     parquet = ParquetFile(folder / "conversations.parquet", Conversation)
     targets = {status: folder / name for status, name in index.FILES.items()} | {REPLANS: root / REPLANS, REVIEW: folder / REVIEW}
     with ExitStack() as stack:

@@ -43,6 +43,10 @@ REMEDIES = {
 }
 
 
+# Panickssery, A., Bowman, S. R., & Feng, S. (2024). LLM evaluators recognize and favor their own generations. NeurIPS 37.
+SELF_PREFERENCE = "Panickssery et al., 2024, LLM evaluators recognize and favor their own generations"
+
+
 def reference_scores(knowledge: Knowledge, weights: dict[str, float], gate: Gate) -> dict[str, list[float | None]]:
     """Score the packaged real conversations with the same scorers, weights and scales (``None`` = unscored)."""
     columns: dict[str, list[float | None]] = {}
@@ -104,6 +108,7 @@ def facts(
         "diversity": d._asdict(),
         "common_sentences": [{"sentence": s, "conversations": n} for s, n in tally.common_sentences(10)],
         "anchors": [shift.model_dump() for shift in shifts],
+        "self_preference": self_preference(tally),
         "review": {
             **{status: tally.reviewed[status] for status in ("accepted", "rejected")},
             "reasons": [{"reason": r, "count": n} for r, n in sorted(tally.review.items(), key=lambda item: (-item[1], item[0]))],
@@ -119,6 +124,16 @@ def facts(
     }
     result["advice"] = advice(result)
     return result
+
+
+def self_preference(tally: Tally) -> list[dict[str, Any]]:
+    """Return for every rubric and judge how many records the model judged that wrote them, and the sentence that says so."""
+    rows = []
+    for (metric, judge), n in sorted(tally.own.items()):
+        of = sum(len(column[metric]) for column in tally.scores.values()) + tally.unscored[metric]
+        told = f"{metric}: {n} of {of} conversations were judged by the model that wrote them ({judge}): its scores may flatter it"
+        rows.append({"metric": metric, "judge": judge, "records": n, "of": of, "told": f"{told} ({SELF_PREFERENCE})"})
+    return rows
 
 
 def _share(tally: Tally, dimension: str, value: str) -> float:

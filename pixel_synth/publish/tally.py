@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import NamedTuple
 
+from pixel_synth.judges.names import own_judges
 from pixel_synth.records import Attempt, Conversation, Outcome
 
 DIVERSITY_SAMPLE = 1000
@@ -41,9 +42,14 @@ class Diversity(NamedTuple):
 
 
 class Tally:
-    """Accumulates outcomes."""
+    """Accumulates outcomes.
 
-    def __init__(self) -> None:
+    Args:
+        judge: Model of the judge where scores name none.
+    """
+
+    def __init__(self, judge: str = "") -> None:
+        self._judge = judge
         self.books = Books(0, 0, 0, 0, 0)
         self.scores: dict[str, dict[str, array[float]]] = {
             "accepted": defaultdict(lambda: array("d")),
@@ -51,6 +57,7 @@ class Tally:
         }
         self.raw: dict[str, array[float]] = defaultdict(lambda: array("d"))  # of the metrics whose scores are calibrated
         self.unscored: Counter[str] = Counter()
+        self.own: Counter[tuple[str, str]] = Counter()  # by metric and model: records that their writer judged
         self.reasons: Counter[str] = Counter()
         self.review: Counter[str] = Counter()  # why records go to a person, by kind
         self.reviewed: Counter[str] = Counter()  # how many do, by status
@@ -105,6 +112,7 @@ class Tally:
             self.reviewed[attempt.status] += 1
             self.review.update({reason.partition(":")[0] for reason in conversation.verdict.review})
         for score in conversation.scores:
+            self.own.update((score.metric, name) for name in own_judges(conversation, score, self._judge))
             if score.value is None:
                 self.unscored[score.metric] += 1
             else:  # on the human scale where the metric has one

@@ -18,8 +18,8 @@ from pixel_synth.runs.directory import Run, write_atomic
 
 def finish(run: Run, plan: Plan) -> Tally:
     """Write everything a finished run hands out, and return the tally it was made from."""
-    tally, files = export(run.outcomes(), run.path)
     settings, gate = run.settings, run.gate
+    tally, files = export(run.outcomes(), run.path, run.links.judges[0].model if settings.judges else "")
     for slot in range(settings.accept):
         if slot not in tally.slots:
             tally.never_begun(plan.cells[slot][:4])

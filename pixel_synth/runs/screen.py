@@ -13,6 +13,7 @@ from typing import Any
 from pixel_synth.calibrate.anchors import sessions
 from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan, coverage, ruled_out, used
+from pixel_synth.publish.report import self_preference
 from pixel_synth.publish.tally import Tally, summary
 from pixel_synth.records import Conversation
 from pixel_synth.runs.directory import Run
@@ -185,6 +186,8 @@ def result(run: Run, tally: Tally, settings: Settings, p: dict[str, Any]) -> Non
     for limit in gate.limits:
         if limit.why:
             say(f"  {limit.metric} is {limit.standing}: {limit.why}")
+    for row in self_preference(tally):
+        say(f"  {row['told']}")
     b = tally.books
     say(f"\nbooks: {b.planned} planned = {b.accepted} accepted + {b.rejected} rejected + {b.failed} failed"
         + (f" ({', '.join(f'{n} {kind}' for kind, n in tally.failures.most_common())})" if b.failed else ""))  # fmt: skip
