@@ -8,16 +8,24 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from judge_server import JudgeServer, best
+from judge_server import JudgeServer, best, worst
+from panel_server import PanelServer
 from test_judges import SAID, session
 
+from pixel_synth.calibrate.card import Card
 from pixel_synth.cli import main
+from pixel_synth.cli.judging import judging_settings
+from pixel_synth.curate.gate import judging_model
+from pixel_synth.judges.panel import spread
 from pixel_synth.judges.rubric import rubric, rubrics
 from pixel_synth.llms.mock import Mock
+from pixel_synth.llms.mock.wish import Wish
 from pixel_synth.records import Conversation, Score
+from pixel_synth.settings import load_settings
 
 CAPTURE = pytest.CaptureFixture[str]
 N = 12
@@ -137,6 +145,71 @@ def test_answers_without_use_leave_scores_unscored_and_counted(talks: Path, tmp_
     assert all(score_of(c, "epitome").value is None for c in read(out))
 
 
+def test_several_models_and_samples_make_a_panel_that_goes_on_and_is_calibrated_under_its_name(
+    talks: Path, tmp_path: Path, capsys: CAPTURE
+) -> None:
+    def severe(model: str, id: str, answers: list[str], wish: Wish) -> str:
+        return (best if model == "kind" else worst)("", id, answers)
+
+    out = tmp_path / "out.jsonl"
+    with PanelServer(severe, "kind") as one, PanelServer(severe, "hard") as other:
+        who = ["--model", "kind", "--model", "hard", "--samples", "2", "--base-url", f"kind={one.url}", "--base-url", f"hard={other.url}"]
+        command = ["judge", str(talks), "--rubric", "epitome", "-o", str(out), *who]
+        assert main(command) == 1
+        assert (one.asked, other.asked) == ({"kind": 2 * (N + 1)}, {"hard": 2 * (N + 1)})
+        whole = out.read_bytes()
+        out.write_bytes(b"".join(whole.splitlines(keepends=True)[1:]))
+        assert main(command) == 1
+        assert one.asked["kind"] == 2 * (N + 1) + 2 * 2, "only the first, which has an instruction in it"
+        assert out.read_bytes() == whole
+        capsys.readouterr()
+        assert main([*command[:-6], "--samples", "1", *who[6:]]) == 1
+    assert "not judged by kind, hard with" in capsys.readouterr().err
+    judged = read(out)
+    for c in judged:
+        score = score_of(c, "epitome")
+        assert [(o.judge, o.sample, o.value) for o in score.panel] == [("kind", 0, 1), ("kind", 1, 1), ("hard", 0, 0), ("hard", 1, 0)]
+        assert (score.value, spread(score)) == (0.5, 1.0)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("item,criterion,rater,group,rating\n" + "".join(f"c{i},epitome,{r},expert,{i % 2}\n" for i in range(N) for r in "ab"))
+    calibrate = ["calibrate", "--judge", "epitome", "--labels", str(labels), "--scale", "epitome=0,1,1", "-o", str(tmp_path)]
+    assert main([*calibrate, "--conversations", str(out)]) == 0
+    (card,) = (Card.model_validate_json(path.read_bytes()) for path in tmp_path.glob("*.json"))
+    settings = load_settings(engine="server", base_url=("http://h/v1",), judge_model=("kind", "hard"), judge_samples=2)
+    assert card.model == judging_model(settings) == "hard + kind x2"
+    mixed = tmp_path / "mixed.jsonl"
+    other_panel = score_of(judged[0], "epitome").model_copy(update={"panel": score_of(judged[0], "epitome").panel[:1]})
+    mixed.write_text("\n".join([judged[0].model_copy(update={"scores": (other_panel,)}).line(), *(c.line() for c in judged[1:])]) + "\n")
+    assert main([*calibrate, "--conversations", str(mixed)]) == 2
+    assert "were not judged by the same models and samples: see c0, c1" in capsys.readouterr().err
+
+
+def test_a_dry_run_counts_the_whole_panel(talks: Path, capsys: CAPTURE) -> None:
+    main(["judge", str(talks), "--rubric", "epitome", "--dry-run", "--model", "a", "--model", "b", "--samples", "3"])
+    assert f"{6 * (N + 1)} calls" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "flags", "found"),
+    [
+        ({}, {"model": ["a", "b"], "base_url": ["http://j/v1"]}, ("composer", "", ("a", "b"), ("http://j/v1",))),
+        ({}, {"base_url": ["http://j/v1"]}, ("composer", "", (), ("http://j/v1",))),
+        ({"PIXEL_BASE_URL": "http://g/v1"}, {"model": ["a", "b"]}, ("server", "a", ("a", "b"), ())),
+        ({"PIXEL_BASE_URL": "http://g/v1"}, {"model": ["a", "b"], "base_url": ["a=http://j/v1"]}, ("server", "b", ("a", "b"), ("a=http://j/v1",))),
+        ({"PIXEL_BASE_URL": "http://g/v1"}, {}, ("server", "", (), ())),
+        ({"PIXEL_JUDGE_BASE_URL": "a=http://j/v1 b=http://k/v1", "PIXEL_JUDGE_MODEL": "a b"}, {"model": ["b"]}, ("composer", "", ("b",), ("b=http://k/v1",))),
+        ({}, {"model": ["org/m"]}, ("vllm", "org/m", (), ())),
+    ],
+)  # fmt: skip
+def test_who_judges_comes_from_flags_before_settings(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], flags: dict[str, list[str]], found: tuple[object, ...]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    made = judging_settings(Namespace(**{"model": None, "base_url": None, "window": None, "samples": None, **flags}), ("epitome",))
+    assert (made.engine, made.model, made.judge_model, made.judge_base_url) == found
+
+
 def test_a_dead_server_ends_it_and_what_was_judged_is_kept(talks: Path, tmp_path: Path, capsys: CAPTURE) -> None:
     out = tmp_path / "out.jsonl"
     assert main(["judge", str(talks), "--rubric", "epitome", "-o", str(out), "--base-url", "http://127.0.0.1:9/v1"]) == 1
@@ -159,6 +232,8 @@ def test_a_dry_run_tells_the_calls_and_asks_nothing(talks: Path, tmp_path: Path,
         (["--rubric", "preference", "-o", "x.jsonl"], "compares two sessions"),
         (["--rubric", "epitome", "-o", "x.jsonl"], "nobody is named who could judge"),
         (["--rubric", "epitome", "-o", "x.jsonl.gz"], "no .gz"),
+        (["--rubric", "epitome", "-o", "x.jsonl", "--model", "a", "--model", "b"], "2 models need servers"),
+        (["--rubric", "epitome", "-o", "x.jsonl", "--samples", "0"], "--samples must be at least 1"),
         (["--rubric", "epitome", "-o", "x.jsonl", "--window", "0"], "--window must be at least 1"),
     ],
 )

@@ -9,7 +9,7 @@ from panel_server import Choose, PanelServer
 
 from pixel_synth.errors import UsageError
 from pixel_synth.judges.pairs import Comparison, call, position_bias, prefer, preferred
-from pixel_synth.judges.rubric import rubric
+from pixel_synth.judges.rubric import pair_rubric, rubric
 from pixel_synth.llms.connect import connect_all, make_asker
 from pixel_synth.llms.mock.wish import Wish
 from pixel_synth.records import Conversation, Message, Provenance
@@ -132,6 +132,6 @@ def test_a_quote_that_nobody_said_makes_no_comparison() -> None:
 
 def test_a_rubric_about_one_session_and_two_equal_sides_are_refused() -> None:
     with pytest.raises(UsageError, match="asks about one session"):
-        call(rubric("alliance"), A.messages, B.messages)
+        pair_rubric("alliance")
     with pytest.raises(UsageError, match="nothing to compare"):
         call(rubric("preference"), A.messages, A.messages)

@@ -173,17 +173,19 @@ def _measured(
 
 
 def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measure, dict[str, float], dict[str, str]]:
+    from pixel_synth.judges.names import panel_name
     from pixel_synth.judges.rubric import rubric
 
     ref = rubric(args.judge.split(".")[0]).ref
     metric = f"judge.{args.judge}"
     values: dict[str, float] = {}
     unscored: dict[str, str] = {}
-    models: set[str] = set()
+    panels: dict[tuple[tuple[str, int], ...], str] = {}
     for conversation in labelled.conversations:
         value, reason = holding.value_of(conversation.scores, metric)
         score = next((s for s in conversation.scores if metric.startswith(s.metric)), None)
-        models |= {o.judge for o in score.panel} if score else set()
+        if score:
+            panels.setdefault(tuple(sorted((o.judge, o.sample) for o in score.panel)), conversation.id)
         if value is None:
             unscored[conversation.id] = reason
         else:
@@ -192,7 +194,14 @@ def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measur
         raise UsageError(
             f"no conversation carries a score of {metric}", hint=f"pixel-synth judge FILE --rubric {args.judge.split('.')[0]} -o OUT first"
         )
-    model = args.model or " + ".join(sorted(models))
+    if len(panels) > 1:
+        raise UsageError(
+            f"the conversations were not judged by the same models and samples: see {', '.join(list(panels.values())[:2])}",
+            hint="judge the file anew, with one call of pixel-synth judge",
+        )
+    (panel,) = panels
+    models = sorted({judge for judge, _ in panel})
+    model = args.model or panel_name(models, len({sample for _, sample in panel}))
     if not model:
         raise UsageError("the conversations do not say which model judged them", hint="--model NAME")
     return holding.Measure(metric, "judge", ref.version, ref.sha256, model), values, unscored

@@ -1,25 +1,25 @@
 """Ask rubrics about the conversations of a file, whoever wrote them.
 
 What is judged goes to the output at once, line by line, so that a kill loses what is in flight and no more; the same call goes on where
-it ended.  At the end the output is put into the order of the file.  One model answers; a score says which, as its panel of one.
+it ended.  At the end the output is put into the order of the file.  Who answered stands in a score's panel, be it of one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from pixel_synth.errors import PixelError, RecordError
-from pixel_synth.jsonl import MAX_LINE_BYTES, read, whole
+from pixel_synth.curate.lines import grow, mend, put_in_order
+from pixel_synth.errors import RecordError
+from pixel_synth.jsonl import read
 from pixel_synth.judges.injection import instructions
+from pixel_synth.judges.panel import Member, judge_panel
 from pixel_synth.judges.rubric import Rubric
-from pixel_synth.judges.session import PROMPTS, call, judge_session
+from pixel_synth.judges.session import PROMPTS, call
 from pixel_synth.knowledge import Knowledge
 from pixel_synth.prompts import load_prompt
-from pixel_synth.records import Conversation, Opinion, Score, stable_id
+from pixel_synth.records import Conversation, Score, stable_id
 from pixel_synth.tasks.context import Ask
 
 
@@ -29,8 +29,13 @@ class Judging(NamedTuple):
     source: Path
     output: Path
     rubrics: tuple[Rubric, ...]
-    model: str
+    members: tuple[Member, ...]
     repairs: int
+
+    @property
+    def who(self) -> str:
+        """The judges in words."""
+        return ", ".join(f"{judge} sample {sample}" if sample else judge for judge, sample in self.members)
 
 
 class Counts(NamedTuple):
@@ -64,8 +69,8 @@ def keys(path: Path) -> list[str]:
     return [key(row.record) if row.record else "" for row in read(path)]
 
 
-def cost(source: Path, rubrics: Sequence[Rubric], knowledge: Knowledge) -> Cost:
-    """Return what judging a file takes; sessions with instructions in them are judged twice."""
+def cost(source: Path, rubrics: Sequence[Rubric], knowledge: Knowledge, members: int = 1) -> Cost:
+    """Return what judging a file takes a panel of so many; sessions with instructions in them are judged twice."""
     rejected = calls = characters = 0
     seen: set[str] = set()
     for row in read(source):
@@ -75,7 +80,7 @@ def cost(source: Path, rubrics: Sequence[Rubric], knowledge: Knowledge) -> Cost:
         if key(row.record) in seen:
             continue
         seen.add(key(row.record))
-        times = 2 if instructions(row.record) else 1
+        times = members * (2 if instructions(row.record) else 1)
         calls += times * len(rubrics)
         for rubric in rubrics:
             characters += times * sum(len(m["content"]) for m in call(rubric, row.record, knowledge).messages)
@@ -90,7 +95,7 @@ def already(job: Judging, wanted: set[str]) -> set[str]:
     """
     if not job.output.is_file():
         return set()
-    _mend(job.output)
+    mend(job.output)
     refs = {r.ref for r in job.rubrics} | {load_prompt(name).ref for name in PROMPTS}
     hint = "give another -o, or take the file away"
     found: set[str] = set()
@@ -99,21 +104,12 @@ def already(job: Judging, wanted: set[str]) -> set[str]:
         if row.record is None or key(row.record) not in wanted:
             raise RecordError(f"{where}: {row.error or f'a conversation that {job.source} does not have'}", hint=hint)
         scores = [row.record.score(f"judge.{r.name}") for r in job.rubrics]
-        models = {opinion.judge for s in scores if s for opinion in s.panel}
-        if not refs <= set(row.record.provenance.prompts) or None in scores or models != {job.model}:
+        asked = {tuple((o.judge, o.sample) for o in s.panel) if s else () for s in scores}
+        if not refs <= set(row.record.provenance.prompts) or asked != {job.members}:
             names = ", ".join(f"{r.name} {r.version}" for r in job.rubrics)
-            raise RecordError(f"{where}: not judged by {job.model} with {names} as they are here", hint=hint)
+            raise RecordError(f"{where}: not judged by {job.who} with {names} as they are here", hint=hint)
         found.add(key(row.record))
     return found
-
-
-def _mend(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.seek(max(0, size - MAX_LINE_BYTES))
-        tail = file.read()
-    if not tail.endswith(b"\n"):
-        os.truncate(path, start + tail.rfind(b"\n") + 1)
 
 
 async def judge_file(
@@ -159,50 +155,23 @@ async def judge_file(
             else:
                 counts = counts._replace(repeated=counts.repeated + 1)
 
-    waiting = following()
-
-    async def worker(out: IO[str]) -> None:
+    async def judged(conversation: Conversation) -> str:
         nonlocal counts
-        for conversation in waiting:
-            scores = [await judge_session(r.name, conversation, ask, job.repairs, knowledge=knowledge) for r in job.rubrics]
-            out.write(_judged(conversation, scores, job).line() + "\n")
-            out.flush()
-            unscored = counts.unscored + sum(s.value is None for s in scores)
-            counts = counts._replace(judged=counts.judged + 1, scores=counts.scores + len(scores), unscored=unscored)
-            show(counts.judged + counts.already, counts.scores - counts.unscored)
+        scores = [await judge_panel(r.name, conversation, ask, job.repairs, job.members, knowledge) for r in job.rubrics]
+        unscored = counts.unscored + sum(s.value is None for s in scores)
+        counts = counts._replace(judged=counts.judged + 1, scores=counts.scores + len(scores), unscored=unscored)
+        show(counts.judged + counts.already, counts.scores - counts.unscored)
+        return _judged(conversation, scores, job).line()
 
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    with job.output.open("a", encoding="utf-8") as out:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(window):
-                    group.create_task(worker(out))
-        except* (PixelError, OSError) as errors:
-            raise errors.exceptions[0] from None
-    _put_in_order(job.output, order)
+    await grow(job.output, following(), judged, window)
+    put_in_order(job.output, order, lambda line: key(Conversation.model_validate_json(line)))
     return counts
 
 
 def _judged(conversation: Conversation, scores: Sequence[Score], job: Judging) -> Conversation:
     """Return the record with its judges' scores in the place of older ones, and the prompts they came of."""
-    new = [s.model_copy(update={"panel": (Opinion(judge=job.model, value=s.value, reason=s.reason, parts=s.parts),)}) for s in scores]
-    kept = tuple(s for s in conversation.scores if s.metric not in {n.metric for n in new})
+    kept = tuple(s for s in conversation.scores if s.metric not in {n.metric for n in scores})
     refs = (*(load_prompt(name).ref for name in PROMPTS), *(r.ref for r in job.rubrics))
     prompts = (*(p for p in conversation.provenance.prompts if p.name not in {r.name for r in refs}), *refs)
     provenance = conversation.provenance.model_copy(update={"prompts": prompts})
-    return conversation.model_copy(update={"scores": (*kept, *new), "provenance": provenance})
-
-
-def _put_in_order(path: Path, order: Sequence[str]) -> None:
-    """Rewrite a file in the order of its source, by the places of its lines."""
-    places: dict[str, tuple[int, int]] = {}
-    with path.open("rb") as file:
-        start = 0
-        for line in file:
-            places[key(Conversation.model_validate_json(line))] = (start, len(line))
-            start += len(line)
-        with whole(path) as out:
-            for k in dict.fromkeys(order):
-                if k in places:
-                    file.seek(places[k][0])
-                    out.write(file.read(places[k][1]).decode())
+    return conversation.model_copy(update={"scores": (*kept, *scores), "provenance": provenance})

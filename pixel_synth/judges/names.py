@@ -34,8 +34,8 @@ def same_model(one: str, other: str) -> bool:
 
 
 def panel_name(models: Sequence[str], samples: int) -> str:
-    """Return the name of a panel, under which its calibration cards run: its models, and how many samples where there are several."""
-    return " + ".join(models) + (f" x{samples}" if samples > 1 else "")
+    """Return the name of a panel, under which its calibration cards run: its models in the order of the alphabet, and how many samples."""
+    return " + ".join(sorted(models)) + (f" x{samples}" if samples > 1 else "")
 
 
 def selfsame(conversation: Conversation, judge_model: str) -> bool:

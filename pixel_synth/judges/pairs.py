@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from pixel_synth.errors import EngineDown, EngineError, UsageError
 from pixel_synth.judges.injection import fence, instructions, masked, transcript
 from pixel_synth.judges.quotes import find
-from pixel_synth.judges.rubric import UNCLEAR, Rubric, rubric
+from pixel_synth.judges.rubric import UNCLEAR, Rubric, pair_rubric
 from pixel_synth.judges.session import SAMPLED, TEMPERATURE, TOKENS, TOKENS_EACH, criteria, spelled
 from pixel_synth.judges.verdict import Finding, findings, verdict_model
 from pixel_synth.llms.engine import Call
@@ -88,7 +88,7 @@ async def prefer(name: str, a: Conversation, b: Conversation, ask: Ask, repairs:
         EngineDown: When no engine is left.
         Stopped: When nothing more may be asked.
     """
-    asked = rubric(name)
+    asked = pair_rubric(name)
     one, other = (masked(side, instructions(side)).messages for side in (a, b))
     try:
         first = await _verdict(asked, one, other, ask, repairs, sample)
@@ -105,10 +105,8 @@ def call(asked: Rubric, a: Sequence[Message], b: Sequence[Message], sample: int 
     """Render the request with ``a`` standing first.
 
     Raises:
-        UsageError: When the rubric asks about one session, or nothing differs between the two.
+        UsageError: When nothing differs between the two.
     """
-    if asked.asks != "pair":
-        raise UsageError(f"rubric {asked.name!r} asks about one session", hint="pixel-synth judge --list shows those that ask about a pair")
     shared = _shared(a, b)
     if shared == len(a) == len(b):
         raise UsageError("the two sessions are the same; there is nothing to compare")
@@ -119,7 +117,7 @@ def call(asked: Rubric, a: Sequence[Message], b: Sequence[Message], sample: int 
     )  # fmt: skip
     tokens = TOKENS + TOKENS_EACH * len(asked.criteria)
     sampling = {"temperature": SAMPLED if sample else TEMPERATURE, "seed": sample, "max_tokens": tokens}
-    return Call(None, messages, verdict_model(asked).model_json_schema(), sampling)
+    return Call(None, messages, verdict_model(asked).model_json_schema(), sampling, "judge")
 
 
 def _shared(a: Sequence[Message], b: Sequence[Message]) -> int:

@@ -199,6 +199,19 @@ def session_rubric(name: str) -> Rubric:
     return found
 
 
+def pair_rubric(name: str) -> Rubric:
+    """Load a rubric that compares two sides.
+
+    Raises:
+        PromptError: When there is none, or its file is malformed.
+        UsageError: When it asks about one session.
+    """
+    found = rubric(name)
+    if found.asks != "pair":
+        raise UsageError(f"rubric {name!r} asks about one session", hint="pixel-synth judge --list shows those that ask about a pair")
+    return found
+
+
 def rubrics() -> list[Rubric]:
     """Load every rubric, by name.
 

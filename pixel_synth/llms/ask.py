@@ -86,6 +86,11 @@ class Asker:
         self._judges = {voice.model: voice for voice in (judge or generator, *others)}
         self._generator, self._ledger, self._budget = generator, ledger, budget
 
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The models that judge."""
+        return tuple(self._judges)
+
     def voice(self, call: Call) -> Voice:
         """Return who answers a call.
 
