@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.card import Card, behaviours, load_cards, stale
-from pixel_synth.calibrate.fit import LEAST_ABOVE, HumanMap, Point, cut, human_map, wilson
+from pixel_synth.calibrate.fit import LEAST_ABOVE, HumanMap, Point, cut, human_map, unsure, wilson
 from pixel_synth.calibrate.hold import composite, hold, scorer, scores_of, value_of
 from pixel_synth.calibrate.labels import Rating, Scale, held_out
 from pixel_synth.calibrate.shuffle import CRITERION, SCALE, against_shuffled, shuffled
@@ -50,6 +50,19 @@ def test_the_map_finds_a_step_and_knows_where_it_knows_nothing() -> None:
 def test_a_few_lucky_points_are_no_certainty() -> None:
     points = [Point(x / 30, 0.5, float(x in (10, 20, 29))) for x in range(30)]
     assert human_map(points).highest < 0.9
+
+
+def test_where_a_threshold_may_lie_is_narrow_at_a_step_wide_in_noise_and_at_the_end_when_nothing_reaches_it() -> None:
+    step = [Point(n / 100, float(n >= 50), float(n >= 50)) for n in range(100)]
+    noise = [Point(n / 100, float(n * 7919 % 100 >= 50), float(n * 7919 % 100 >= 50)) for n in range(100)]
+    low, high = unsure(step, 0.9)
+    assert 0.49 <= low <= 0.5 <= high <= 0.55
+    wide = unsure(noise, 0.6)
+    assert wide[1] - wide[0] > 5 * (high - low)
+    assert unsure([Point(p.raw, 0.0, 0.0) for p in step], 0.5) == (1.0, 1.0)
+    assert unsure(step, 0.9) == unsure(step, 0.9)
+    with pytest.raises(ValueError, match="no labelled conversation"):
+        unsure([], 0.5)
 
 
 def test_a_map_that_falls_is_no_map() -> None:

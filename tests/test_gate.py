@@ -15,6 +15,7 @@ from pixel_synth.calibrate.fit import HumanMap
 from pixel_synth.calibrate.hold import hold, scorer
 from pixel_synth.calibrate.labels import Rating, Scale
 from pixel_synth.curate.gate import Gate, Limit, missing_facts, settle
+from pixel_synth.curate.review import reviewed
 from pixel_synth.records import Conversation, Fact, Message, Part, Score, Verdict
 from pixel_synth.settings import Settings
 
@@ -151,6 +152,23 @@ def test_a_card_that_may_gate_puts_the_threshold_on_the_human_scale(conversation
     assert high.calibrated >= 0.9 > (low.calibrated or 0)
     assert gate.decide(conversation, [high]).accepted
     assert gate.decide(conversation, [low]).reasons[0].startswith(f"coherence: {low.calibrated:.3f} < 0.90, raw 0.200")
+
+
+def test_the_raw_scores_between_which_a_threshold_may_lie_go_to_a_person(conversation: Conversation, labelled: Labelled) -> None:
+    card = card_of(labelled, follows(labelled))
+    gate = settle(Settings(review_share=0.0), cards=(card,))
+    limit = next(x for x in gate.limits if x.metric == "coherence")
+    assert limit.unsure is not None
+    low, high = limit.unsure
+    assert 0.5 <= low < high < 0.56, "good begins at 0.5, with a step of 0.02 between neighbours"
+    calm = conversation.model_copy(update={"blueprint": None, "messages": conversation.messages[:2], "turns": ()})
+
+    def routed(value: float) -> list[str]:
+        scores = gate.scaled([Score(metric="coherence", value=value)])
+        verdict = reviewed(calm, scores, gate.decide(calm, scores), Settings(review_share=0.0), gate)
+        return [r for r in verdict.review if r.startswith("confidence: coherence")]
+
+    assert [bool(routed(v)) for v in (low - 0.01, low, high, high + 0.01)] == [False, True, True, False]
 
 
 def test_a_card_for_another_behaviour_counts_as_none(labelled: Labelled) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pixel_synth.curate.filter import filter_jsonl
+from pixel_synth.curate.gate import Limit
 from pixel_synth.curate.review import review_reasons
 from pixel_synth.jsonl import conversations
 from pixel_synth.llms.ask import Asker, Voice
@@ -81,6 +82,22 @@ def test_a_criterion_is_unclear_to_a_panel_when_nobody_could_answer_it() -> None
     both = Score(metric="judge.epitome", value=0.9, parts=parts, panel=opinions)
     assert kinds(both) == ["confidence"]
     assert kinds(both.model_copy(update={"parts": (*parts[:2], Part(name="c2", value=0.5))})) == []
+
+
+@pytest.mark.parametrize(("raw", "found"), [(0.60, []), (0.64, ["confidence"]), (0.70, ["confidence"]), (0.74, ["confidence"]), (0.75, [])])
+def test_a_score_so_near_to_its_threshold_that_the_card_cannot_tell_the_side(raw: float, found: list[str]) -> None:
+    near = Limit(metric="coherence", least=0.9, standing="calibrated", unsure=(0.64, 0.74))
+    scores = [Score(metric="coherence", value=raw, calibrated=0.5), Score(metric="overall", value=0.70)]
+    reasons = review_reasons(session(), scores, NONE, [near, Limit(metric="overall", least=0.8, standing="refused")])
+    assert [r.partition(":")[0] for r in reasons] == found
+    assert all("0.640–0.740" in r for r in reasons)
+    unscored = Score(metric="coherence", value=None, reason="too short")
+    assert review_reasons(session(), [unscored], NONE, [near]) == (), "what has no score is rejected, not doubted"
+
+
+def test_a_threshold_that_does_not_apply_is_in_no_doubt() -> None:
+    near = Limit(metric="personality_consistency", least=0.9, standing="calibrated", unsure=(0.0, 1.0))
+    assert review_reasons(session(), [Score(metric="personality_consistency", value=0.5)], NONE, [near]) == ()
 
 
 def test_risk_planned_labelled_or_heard_goes_to_a_person_whatever_the_verdict(plan: Plan) -> None:

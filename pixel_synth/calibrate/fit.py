@@ -9,9 +9,9 @@ the labelled ones gets the value of the nearest labelled one: nothing is known t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,8 @@ RESAMPLES = 500
 KNOTS = 21
 # Below this number of labelled conversations above a cut, a precision is a story about single cases.
 LEAST_ABOVE = 5
+# One standard error to either side of a normal estimate holds 68% of it.
+ONE_ERROR = (0.16, 0.84)
 
 
 class Point(NamedTuple):
@@ -84,21 +86,48 @@ def human_map(points: Sequence[Point], seed: int = 0) -> HumanMap:
         ValueError: When there is no point.
     """
     import numpy as np
-    from scipy.optimize import isotonic_regression
 
     if not points:
         raise ValueError("no labelled conversation has a score")
-    raw, good = (np.array([getattr(p, name) for p in points]) for name in ("raw", "good"))
-    grid = np.unique(np.round(np.quantile(raw, np.linspace(0, 1, KNOTS)), 6))
-    rng = np.random.default_rng(seed)
+    grid = np.unique(np.round(np.quantile([p.raw for p in points], np.linspace(0, 1, KNOTS)), 6))
     total = np.zeros(len(grid))
+    for xs, fitted in _resampled(points, seed):
+        total += np.interp(grid, xs, fitted)
+    levels = np.maximum.accumulate(np.clip(total / RESAMPLES, 0, 1).round(6))
+    return HumanMap(knots=tuple((float(x), float(y)) for x, y in zip(grid, levels, strict=True)))
+
+
+def _resampled(points: Sequence[Point], seed: int) -> Iterator[tuple[Any, Any]]:
+    """Yield the raw scores of every resample, ascending, and the share of people who call them good by isotonic regression."""
+    import numpy as np
+    from scipy.optimize import isotonic_regression
+
+    raw, good = (np.array([getattr(p, name) for p in points]) for name in ("raw", "good"))
+    rng = np.random.default_rng(seed)
     for _ in range(RESAMPLES):
         drawn = rng.integers(0, len(raw), len(raw))
         xs, inverse, counts = np.unique(raw[drawn], return_inverse=True, return_counts=True)
         means = np.bincount(inverse, good[drawn]) / counts
-        total += np.interp(grid, xs, isotonic_regression(means, weights=counts).x)
-    levels = np.maximum.accumulate(np.clip(total / RESAMPLES, 0, 1).round(6))
-    return HumanMap(knots=tuple((float(x), float(y)) for x, y in zip(grid, levels, strict=True)))
+        yield xs, isotonic_regression(means, weights=counts).x
+
+
+def unsure(points: Sequence[Point], least: float, seed: int = 0) -> tuple[float, float]:
+    """Return the raw scores between which a threshold of the human scale may lie: one standard error to either side.
+
+    In every bootstrap resample of the labelled points (Efron, 1979) isotonic regression reaches the threshold at some raw score, or never,
+    which counts as 1; the bounds are the 16th and the 84th percentile of these.  Of a score in between the labels cannot tell well on
+    which side of the threshold it belongs.
+
+    Raises:
+        ValueError: When there is no point.
+    """
+    import numpy as np
+
+    if not points:
+        raise ValueError("no labelled conversation has a score")
+    reached = [float(xs[levels >= least][0]) if levels[-1] >= least else 1.0 for xs, levels in _resampled(points, seed)]
+    low, high = np.quantile(reached, ONE_ERROR, method="inverted_cdf")
+    return round(float(low), 6), round(float(high), 6)
 
 
 def cut(points: Sequence[Point], wanted: float) -> Cut:

@@ -71,7 +71,7 @@ def filter_jsonl(path: Path, folder: Path, allow_uncalibrated: bool | None = Non
                 line = json.dumps({"file": str(path), "line": row.line, "error": row.error, "text": row.text}, ensure_ascii=False)
             else:
                 record = rescored(row.record, base, settings, gate)
-                verdict = reviewed(record, record.scores, gate.decide(record, record.scores), settings)
+                verdict = reviewed(record, record.scores, gate.decide(record, record.scores), settings, gate)
                 name = "kept" if verdict.accepted else "dropped"
                 line = record.model_copy(update={"verdict": verdict}).line()
                 if verdict.review:

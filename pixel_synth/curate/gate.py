@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pixel_synth.calibrate.card import Card, best, load_cards, stale
-from pixel_synth.calibrate.fit import HumanMap
+from pixel_synth.calibrate.fit import HumanMap, unsure
 from pixel_synth.grammar import find_cue
 from pixel_synth.judges.names import panel_name
 from pixel_synth.judges.rubric import rubric
@@ -40,7 +40,7 @@ class Fares(Record):
 
 
 class Limit(Record):
-    """One threshold, and what it may do."""
+    """One threshold, and what it may do; ``unsure`` are the raw scores between which it may lie (`pixel_synth.calibrate.fit.unsure`)."""
 
     metric: str
     least: float
@@ -48,6 +48,7 @@ class Limit(Record):
     why: str = ""
     card: str = ""
     scale: HumanMap | None = None
+    unsure: tuple[Unit, Unit] | None = None
     fares: Fares | None = None
 
     def reached(self, score: Score) -> float | None:
@@ -111,7 +112,10 @@ def _limit(metric: str, least: float, settings: Settings, cards: Sequence[Card])
         why = f"no score is known to reach {least:.2f} on the human scale (the highest gives {card.scale.highest:.2f})"
     else:
         passing = [card.scale(p.raw) >= least for p in card.points]
-        return Limit(metric=metric, least=least, standing="calibrated", card=card.name, scale=card.scale, fares=fare(card, passing))
+        return Limit(
+            metric=metric, least=least, standing="calibrated", card=card.name, scale=card.scale, unsure=unsure(card.points, least),
+            fares=fare(card, passing),
+        )  # fmt: skip
     standing: Standing = "uncalibrated" if settings.allow_uncalibrated else "refused"
     fares = fare(card, [p.raw >= least for p in card.points]) if card else None
     return Limit(metric=metric, least=least, standing=standing, why=why, card=card.name if card else "", fares=fares)

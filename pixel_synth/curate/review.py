@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from pixel_synth.curate.gate import Gate, Limit, applies
 from pixel_synth.judges.injection import instructions
 from pixel_synth.judges.panel import spread
 from pixel_synth.judges.rubric import rubric
@@ -25,7 +26,9 @@ URGENT = 2 / 3  # value of the urgency scorer (level 0-3, divided by 3) from whi
 ACTIVE = 2  # grade of active thoughts of suicide, self-harm or harm to others, see scorers.risk
 
 
-def review_reasons(conversation: Conversation, scores: Sequence[Score], settings: Settings) -> tuple[str, ...]:
+def review_reasons(
+    conversation: Conversation, scores: Sequence[Score], settings: Settings, limits: Sequence[Limit] = ()
+) -> tuple[str, ...]:
     """Return why a person should look at a record; empty when nobody has to.
 
     Args:
@@ -35,6 +38,7 @@ def review_reasons(conversation: Conversation, scores: Sequence[Score], settings
             between one step of a 1-5 scale on every criterion (.25), which raters who agree do differ by, and two (.5); of three
             criteria on a 0-2 scale it lets two differ by a step (.33) and not all.  ``review_gap``: the same for a judge and the scorer
             of its construct, both as the share of people who would call the session good.  ``review_share``: share of accepted records.
+        limits: Thresholds of the gate; a score so near to a calibrated one that its card cannot tell the side is of low confidence.
 
     Returns:
         Reasons, each beginning with its kind and a colon: panel, judge and scorer, confidence, stakes, instruction, drawn.
@@ -43,16 +47,17 @@ def review_reasons(conversation: Conversation, scores: Sequence[Score], settings
         *_apart(scores, settings.review_spread),
         *_against_scorers(scores, settings.review_gap),
         *_unsure(scores),
+        *_near(conversation, scores, limits),
         *_stakes(conversation, scores),
         *_instructions(conversation),
         *_drawn(conversation, settings.review_share),
     )
 
 
-def reviewed(conversation: Conversation, scores: Sequence[Score], verdict: Verdict, settings: Settings) -> Verdict:
+def reviewed(conversation: Conversation, scores: Sequence[Score], verdict: Verdict, settings: Settings, gate: Gate) -> Verdict:
     """Return the verdict on a conversation with why a person should look at it."""
     decided = conversation.model_copy(update={"verdict": verdict})
-    return verdict.model_copy(update={"review": review_reasons(decided, scores, settings)})
+    return verdict.model_copy(update={"review": review_reasons(decided, scores, settings, gate.limits)})
 
 
 def _apart(scores: Sequence[Score], limit: float) -> Iterator[str]:
@@ -80,6 +85,15 @@ def _unsure(scores: Sequence[Score]) -> Iterator[str]:
             yield f"confidence: {score.metric}: unscored ({score.reason})"
         elif len(unclear) > UNCLEAR * len(score.parts):
             yield f"confidence: {score.metric}: {len(unclear)} of {len(score.parts)} criteria were not clear"
+
+
+def _near(conversation: Conversation, scores: Sequence[Score], limits: Sequence[Limit]) -> Iterator[str]:
+    values = {s.metric: s.value for s in scores}
+    for limit in limits:
+        value = values.get(limit.metric)
+        if limit.unsure and value is not None and applies(limit.metric, conversation) and limit.unsure[0] <= value <= limit.unsure[1]:
+            told = f"raw {value:.3f} lies within {limit.unsure[0]:.3f}–{limit.unsure[1]:.3f}"
+            yield f"confidence: {limit.metric}: {told}, where its card cannot tell on which side of {limit.least:.2f} it is"
 
 
 def _unclear(score: Score) -> set[str]:

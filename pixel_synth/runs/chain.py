@@ -82,7 +82,7 @@ def _score(
     scores = gate.scaled((*scored(draft, knowledge, settings.weights), *judged))
     complexity = next((s.value for s in scores if s.metric == "complexity"), None)
     labels = draft.labels.model_copy(update={"complexity": "" if complexity is None else level(complexity)})
-    verdict = reviewed(draft, scores, gate.decide(draft, scores), settings)
+    verdict = reviewed(draft, scores, gate.decide(draft, scores), settings, gate)
     spent["score_s"] = spent.get("score_s", 0.0) + time.thread_time() - began
     return draft.model_copy(update={"scores": scores, "labels": labels, "verdict": verdict}), verdict
 
