@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.card import Card
 from pixel_synth.calibrate.fit import HumanMap
-from pixel_synth.calibrate.hold import hold, scorer
+from pixel_synth.calibrate.hold import Measure, hold, scorer
 from pixel_synth.calibrate.labels import Rating, Scale
 from pixel_synth.curate.gate import Gate, Limit, missing_facts, settle
 from pixel_synth.curate.review import reviewed
+from pixel_synth.judges.rubric import rubric
 from pixel_synth.records import Conversation, Fact, Message, Part, Score, Verdict
 from pixel_synth.settings import Settings
 
@@ -229,3 +230,15 @@ def test_a_fact_counts_only_from_the_speaker_it_was_promised_of(conversation: Co
 
 def test_a_conversation_without_a_plan_owes_no_facts(conversation: Conversation) -> None:
     assert missing_facts(conversation.model_copy(update={"blueprint": None})) == ()
+
+
+def test_a_judge_with_a_card_and_no_threshold_is_put_on_the_human_scale(labelled: Labelled) -> None:
+    settings = Settings(judges=("epitome",), judge_model=("m",), judge_base_url=("http://127.0.0.1:9/v1",))
+    measure = Measure("judge.epitome", "judge", "1.0", rubric("epitome").ref.sha256, "m")
+    values = {f"i{n:02}": 1.0 if n >= 20 else 0.25 + (n % 2) / 4 for n in range(40)}
+    card = hold(measure, values, labelled, ("flow",), lengths={item: 40 + i % 7 for i, item in enumerate(values)}).card
+    assert card.refusals == ()
+    gate = settle(settings, cards=(card,))
+    assert gate.scaled([Score(metric="judge.epitome", value=1.0)])[0].calibrated == 1.0
+    other = settle(settings.model_copy(update={"judge_model": ("another",)}), cards=(card,))
+    assert other.scaled([Score(metric="judge.epitome", value=1.0)])[0].calibrated is None

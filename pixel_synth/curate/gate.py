@@ -57,13 +57,14 @@ class Limit(Record):
 
 
 class Gate(Record):
-    """All thresholds of a run, settled once at its start."""
+    """All thresholds of a run, settled once at its start; ``scales`` are those of judges that have a card and no threshold."""
 
     limits: tuple[Limit, ...] = ()
+    scales: dict[str, HumanMap] = {}
 
     def scaled(self, scores: Iterable[Score]) -> tuple[Score, ...]:
         """Return the scores with their value on the human scale, where a card gives one."""
-        scales = {limit.metric: limit.scale for limit in self.limits if limit.scale}
+        scales = self.scales | {limit.metric: limit.scale for limit in self.limits if limit.scale}
         return tuple(
             s if s.value is None or s.metric not in scales else s.model_copy(update={"calibrated": round(scales[s.metric](s.value), 4)})
             for s in scores
@@ -94,18 +95,27 @@ def settle(settings: Settings, cards: Sequence[Card] | None = None) -> Gate:
         PromptError: When a threshold names a rubric that is not there.
     """
     found = load_cards() if cards is None else cards
-    return Gate(limits=tuple(_limit(metric, least, settings, found) for metric, least in settings.thresholds.items()))
+    judged = {metric: _card(metric, settings, found)[0] for metric in (f"judge.{name}" for name in settings.judges)}
+    return Gate(
+        limits=tuple(_limit(metric, least, settings, found) for metric, least in settings.thresholds.items()),
+        scales={metric: card.scale for metric, card in judged.items() if card and card.gates},
+    )
 
 
-def _limit(metric: str, least: float, settings: Settings, cards: Sequence[Card]) -> Limit:
+def _card(metric: str, settings: Settings, cards: Sequence[Card]) -> tuple[Card | None, str]:
+    """Return the card to go by, or why there is none."""
     sha256, model = "", ""
     if metric.startswith("judge."):
         sha256, model = rubric(metric.removeprefix("judge.").split(".")[0]).ref.sha256, judging_model(settings)
     mine = [card for card in cards if card.metric == metric]
-    fresh = [card for card in mine if not stale(card, sha256, model)]
-    card = best(fresh)
+    card = best(c for c in mine if not stale(c, sha256, model))
+    return card, "" if card else stale(mine[-1], sha256, model) if mine else "it has no calibration card"
+
+
+def _limit(metric: str, least: float, settings: Settings, cards: Sequence[Card]) -> Limit:
+    card, why = _card(metric, settings, cards)
     if card is None:
-        why = stale(mine[-1], sha256, model) if mine else "it has no calibration card"
+        pass
     elif card.refusals:
         why = card.refusals[0]
     elif card.scale.highest < least:
