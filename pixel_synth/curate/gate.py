@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from pixel_synth.calibrate.card import Card, best, load_cards, stale
 from pixel_synth.calibrate.fit import HumanMap, unsure
 from pixel_synth.grammar import find_cue
@@ -60,7 +62,7 @@ class Gate(Record):
     """All thresholds of a run, settled once at its start; ``scales`` are those of judges that have a card and no threshold."""
 
     limits: tuple[Limit, ...] = ()
-    scales: dict[str, HumanMap] = {}
+    scales: dict[str, HumanMap] = Field(default_factory=dict)
 
     def scaled(self, scores: Iterable[Score]) -> tuple[Score, ...]:
         """Return the scores with their value on the human scale, where a card gives one."""
