@@ -10,14 +10,11 @@ Value = weighted mean.  ``level`` in the package cuts it at 0.35 and 0.6.
 
 from __future__ import annotations
 
-from collections import Counter
-
 from pixel_synth.knowledge.load import Knowledge
-from pixel_synth.lexical import mtld
 from pixel_synth.records import Conversation, Score
 from pixel_synth.scorers import risk
 from pixel_synth.scorers.phrases import phrases
-from pixel_synth.scorers.talk import hits, read, result, span, weighted
+from pixel_synth.scorers.talk import diversity, hits, read, result, span, weighted
 from pixel_synth.scorers.text import ramp
 
 WEIGHTS = {"turns": 0.2, "vocabulary": 0.1, "syntax": 0.1, "topics": 0.2, "risk": 0.2, "resistance": 0.2}
@@ -27,18 +24,18 @@ _RESISTANCE = phrases("complexity.resistance")
 def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Score:
     """Score complexity (0-1); unscored without client turns or with fewer than 20 words."""
     talk = read(conversation)
-    tokens = [w for t in talk.turns for w in t.words]
-    if not talk.client or len(tokens) < 20:
+    total = sum(len(t.words) for t in talk.turns)
+    if not talk.client or total < 20:
         return result("complexity", None, {}, reason="needs a client turn and 20 words")
-    fields = Counter(f for t in talk.client for tags in t.tags for f in tags if f.startswith("field."))
-    topics = ramp(sum(c >= 2 for c in fields.values()), 1.0, 11.0)
+    fields = frozenset().union(*(t.fields for t in talk.client))
+    topics = ramp(sum(sum(t.tally(f) for t in talk.client) >= 2 for f in fields), 1.0, 11.0)
     if conversation.blueprint and conversation.blueprint.criteria_voiced:
         topics = (topics + min(1.0, len(conversation.blueprint.criteria_voiced) / 6)) / 2
     signs = hits(_RESISTANCE, talk.client, "resistance")
     parts: dict[str, float | None] = {
         "turns": ramp(len(talk.turns), 2.0, 20.0),
-        "vocabulary": ramp(mtld(tokens), 30.0, 110.0) if len(tokens) >= 50 else None,
-        "syntax": ramp(len(tokens) / max(1, sum(len(t.sentences) for t in talk.turns)), 6.0, 18.0),
+        "vocabulary": ramp(diversity(talk), 30.0, 110.0) if total >= 50 else None,
+        "syntax": ramp(total / max(1, sum(len(t.sentences) for t in talk.turns)), 6.0, 18.0),
         "topics": topics,
         "risk": risk.grade(talk) / 3,
         "resistance": min(1.0, 2 * len({e.turn for e in signs}) / len(talk.client)) * ramp(len(talk.client), 0.0, 4.0),

@@ -53,7 +53,7 @@ def _client(talk: Talk) -> tuple[dict[str, float | None], list[Evidence]]:
     feeling = concrete = searching = 0
     for turn in talk.client:
         first = turn.tally("self") > 0
-        if first and any(tag in FEELINGS or tag == "body" for tags in turn.tags for tag in tags):
+        if first and any(turn.tally(tag) for tag in (*FEELINGS, "body")):
             feeling += 1
         concrete += turn.tally("concrete") + len(re.findall(r"\b\d+\b|\"[^\"]{3,}\"", turn.text))
         if match := _SEARCHING.search(turn.text):

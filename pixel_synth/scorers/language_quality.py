@@ -12,13 +12,12 @@ Value = mean of the first three x clean x complete, 0-1.  Needs 20 words.
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from pixel_synth.knowledge.load import Knowledge
-from pixel_synth.lexical import grade_level, mtld
+from pixel_synth.lexical import grade_level
 from pixel_synth.records import Conversation, Evidence, Score
 from pixel_synth.scorers.acts import repeats
-from pixel_synth.scorers.talk import Talk, read, result, span, weighted
+from pixel_synth.scorers.talk import Talk, diversity, read, result, span, weighted
 from pixel_synth.scorers.text import ramp
 
 MIN_WORDS = 20
@@ -41,8 +40,8 @@ GARBLE: dict[str, tuple[float, re.Pattern[str]]] = {
     "doubled": (
         1.0,
         re.compile(
-            r"(?<![\w'-])(?!(?:that|had|very|really|so|no|ha|bye|now|there|yeah|much|more|never|long|far|is|was|it|do|you|in|on|well"
-            r"|okay|ok|hey|again|mm|way|years|hush|fine|too|blah|i|i'm)\b)([a-z]+) \1(?![\w'-])",
+            r"(?<![\w'-])([a-z]+) (?=\1(?![\w'-]))(?!(?:that|had|very|really|so|no|ha|bye|now|there|yeah|much|more|never|long|far|is|was"
+            r"|it|do|you|in|on|well|okay|ok|hey|again|mm|way|years|hush|fine|too|blah|i|i'm)\b)\1",
             re.IGNORECASE,
         ),
     ),
@@ -88,16 +87,15 @@ def score(conversation: Conversation, knowledge: Knowledge | None = None) -> Sco
         return result("language_quality", None, {}, reason=f"fewer than {MIN_WORDS} words")
     sentences = sum(len(t.sentences) for t in talk.turns)
     doubled = [*repeats(talk.client), *repeats(talk.therapist)]
-    grams = Counter(g for t in talk.turns for g in zip(*(t.words[i:] for i in range(5)), strict=False))
-    total_grams = sum(grams.values())
-    repeated = sum(c - 1 for c in grams.values()) / total_grams if total_grams else 0.0
+    grams = [g for t in talk.turns for g in zip(*(t.words[i:] for i in range(5)), strict=False)]
+    repeated = (len(grams) - len(set(grams))) / len(grams) if grams else 0.0
     weight, evidence = garble(talk)
     evidence += [span(t, s.start, s.end, "repetition") for t, s in doubled]
     cut = [t for t in talk.turns if not _CLOSED.search(t.raw) and len(t.words) > 3]
     evidence += [span(t, max(0, len(t.raw) - 20), len(t.raw), "complete") for t in cut]
     parts: dict[str, float | None] = {
         "readability": ramp(grade_level(tokens, sentences), 18.0, 9.0),
-        "diversity": ramp(mtld(tokens), 20.0, 60.0) if len(tokens) >= 50 else None,
+        "diversity": ramp(diversity(talk), 20.0, 60.0) if len(tokens) >= 50 else None,
         "repetition": max(0.0, 1 - 3 * len(doubled) / sentences - 4 * repeated),
     }
     base = weighted(parts, dict.fromkeys(parts, 1.0)) or 0.0

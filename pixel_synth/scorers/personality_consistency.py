@@ -73,7 +73,7 @@ def _trait(talk: Talk, domain: str, high: bool, knowledge: Knowledge | None) -> 
 
 
 def _words(turn: Turn, wanted: set[str], label: str) -> list[Evidence]:
-    if not any(tags & wanted for tags in turn.tags):
+    if not any(turn.tally(tag) for tag in wanted):
         return []
     return [span(turn, m.start(), m.end(), label) for m, tags in zip(WORD.finditer(turn.text), turn.tags, strict=True) if tags & wanted]
 
@@ -92,8 +92,8 @@ def _attachment(talk: Talk, pace: Pace) -> float | None:
         return None
 
     def disclosure(turns: tuple[Turn, ...]) -> float:
-        tags = ("sad", "fear", "anger", "shame", "state", "self")
-        return sum(sum(bool(t & set(tags)) for t in turn.tags) for turn in turns) / len(turns)
+        tags = {"sad", "fear", "anger", "shame", "state", "self"}
+        return sum(sum(not tags.isdisjoint(t) for t in turn.tags) for turn in turns) / len(turns)
 
     third = max(2, len(talk.client) // 3)
     early, late = disclosure(talk.client[:third]), disclosure(talk.client[-third:])

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
+from pixel_synth.lexical import mtld
 from pixel_synth.records import Conversation, Evidence, Message, Part, Score
 from pixel_synth.scorers import lexicon
 from pixel_synth.scorers.text import Span, content, fold, sentences, words
@@ -28,11 +31,16 @@ class Turn(NamedTuple):
     words: tuple[str, ...]
     stems: frozenset[str]
     tags: tuple[frozenset[str], ...]
+    counts: Mapping[str, int]  # words per lexicon tag
     fields: frozenset[str]  # the semantic fields that the turn touches
+
+    def __hash__(self) -> int:
+        """Hash what the rest follows from: turns are looked up often, and a tuple hashes every word anew."""
+        return hash((self.place, self.raw))
 
     def tally(self, tag: str) -> int:
         """Return how many words carry a lexicon tag."""
-        return sum(tag in t for t in self.tags)
+        return self.counts.get(tag, 0)
 
 
 class Talk(NamedTuple):
@@ -59,7 +67,8 @@ def _read(messages: tuple[Message, ...]) -> Talk:
             continue
         text = fold(message.content)
         tokens = tuple(words(text))
-        tags = tuple(lexicon.tags(w) for w in tokens)
+        tags = tuple(map(lexicon.tags, tokens))
+        counts = Counter(chain.from_iterable(tags))
         turns.append(
             Turn(
                 i,
@@ -70,7 +79,8 @@ def _read(messages: tuple[Message, ...]) -> Talk:
                 tokens,
                 frozenset(content(text)),
                 tags,
-                frozenset(tag for own in tags for tag in own if tag.startswith("field.")),
+                counts,
+                frozenset(tag for tag in counts if tag.startswith("field.")),
             )
         )
     return Talk(tuple(turns), tuple(t for t in turns if t.who == "client"), tuple(t for t in turns if t.who == "therapist"))
@@ -84,6 +94,12 @@ def read(conversation: Conversation) -> Talk:
 def of_text(text: str) -> Talk:
     """Return the talk of a single client message."""
     return _read((Message(role="user", content=text),))
+
+
+@lru_cache(maxsize=64)
+def diversity(talk: Talk) -> float:
+    """Return the lexical diversity of all that is said (`pixel_synth.lexical.mtld`)."""
+    return mtld([w for t in talk.turns for w in t.words])
 
 
 def span(turn: Turn, start: int, end: int, label: str) -> Evidence:
