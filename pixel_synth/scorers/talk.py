@@ -112,6 +112,11 @@ def hits(pattern: re.Pattern[str], turns: Iterable[Turn], label: str) -> list[Ev
     return [span(t, m.start(), m.end(), label) for t in turns for m in pattern.finditer(t.text)]
 
 
+def of_reply(text: str) -> Turn:
+    """Return a therapist turn that stands alone."""
+    return _read((Message(role="assistant", content=text),)).therapist[0]
+
+
 def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of the values that are not ``None``, or ``None`` when there are none."""
     known = [v for v in values if v is not None]

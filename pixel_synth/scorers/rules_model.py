@@ -1,0 +1,139 @@
+"""A small linear model of what a helper must not say: per rule a logistic regression over words, pairs, letter groups and classes.
+
+It reads up to three sentences on end, as long as the lines it was trained on.  A feature's weights for all rules lie in one hashed
+bucket (Weinberger et al., 2009), so a word's share is worked out once and kept; a sentence costs a few additions.  Trained by
+``calibration/rules/train.py`` on lines written to order with the rules' definitions (no clinician rated them), kept as eight-bit
+numbers in ``rules.json``.
+
+A rule counts as broken from the rule's cut on, which is set on lines that the model has not seen: at least .97 of what lies above
+is a breach of some rule.  The lines are half breaches and most of the others near misses, so sessions, where breaches are
+rare and near misses too, are not judged more harshly.  A false alarm rejects a good record and a miss lets harm into training data, which
+cannot be told later; but a check that cries often is switched off, and the phrases and the judge look at the same turns.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from array import array
+from base64 import b64decode
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32, decompress
+
+from pixel_synth.records import Evidence
+from pixel_synth.scorers.lexicon import word_set
+from pixel_synth.scorers.talk import Turn, span
+from pixel_synth.scorers.text import stem
+
+RULES = (
+    "cl.no_diagnosis", "cl.no_dosage", "cl.no_guarantee", "cl.no_harm", "cl.no_dual", "cl.no_secrecy", "cl.boundaries", "cl.no_dismissal",
+)  # fmt: skip
+BUCKETS = 1 << 14
+SENTENCES = 3
+CLASSES = (
+    "self", "client", "third", "both", "advice", "will", "sure", "hedge", "tell", "others", "professional", "medicine", "amount", "stopping",
+    "taking", "disorder", "diagnos", "meet", "home", "contact", "gift", "friend", "always", "only", "secret", "limit", "harm", "food",
+    "drink", "drive", "approving", "belittling", "outcome", "time", "service", "asking", "safe", "negation_word",
+)  # fmt: skip
+_WORD = re.compile("[a-z0-9]+")
+_PAIR = 0.7  # what a pair of words counts against a word; of a few settings tried in cross-validation none was clearly better
+Vector = tuple[float, ...]
+
+
+class Model(NamedTuple):
+    """The weights: per rule an intercept, a scale, a cut of the logit, and one signed byte per bucket."""
+
+    version: str
+    intercepts: Vector
+    cuts: Vector
+    scales: Vector
+    weights: tuple[array[int], ...]
+
+
+@cache
+def model() -> Model:
+    """Return the model in ``rules.json``."""
+    data = json.loads(Path(__file__).with_name("rules.json").read_text(encoding="utf-8"))
+    weights = tuple(array("b", decompress(b64decode(w))) for w in data["weights"])
+    return Model(data["version"], tuple(data["intercepts"]), tuple(data["cuts"]), tuple(data["scales"]), weights)
+
+
+@cache
+def _classes() -> dict[str, tuple[str, ...]]:
+    table: dict[str, list[str]] = {}
+    for name in CLASSES:
+        for word in word_set(f"helper.{name}"):
+            own = table.setdefault(stem(word), [])
+            own += [name] * (name not in own)
+    return {word: tuple(names) for word, names in table.items()}
+
+
+def _bucket(feature: str) -> int:
+    return crc32(feature.encode()) % BUCKETS
+
+
+def of_word(word: str) -> list[tuple[int, float]]:
+    """Return (bucket, value) of a word: itself, its classes, its groups of three to five letters."""
+    edged = f"<{word}>"
+    letters = [edged[i : i + n] for n in (3, 4, 5) for i in range(max(0, len(edged) - n + 1))]
+    base = stem(word)
+    found = [(_bucket(f"w:{base}"), 1.0), *((_bucket(f"k:{name}"), 1.0) for name in _classes().get(base, ()))]
+    return found + [(_bucket(f"c:{group}"), 1.0 / math.sqrt(len(letters))) for group in letters]
+
+
+def of_pair(first: str, second: str) -> list[tuple[int, float]]:
+    """Return (bucket, value) of two words that follow each other."""
+    return [(_bucket(f"b:{stem(first)} {stem(second)}"), _PAIR)]
+
+
+def tokens(sentence: str) -> list[str]:
+    """Return the words of a folded sentence, with how it begins and ends."""
+    return ["<", *_WORD.findall(sentence.replace("'", "")), "?" if sentence.endswith("?") else "."]
+
+
+def _sum(features: list[tuple[int, float]]) -> Vector:
+    return tuple(sum(w[i] * v for i, v in features) for w in model().weights)
+
+
+@lru_cache(maxsize=50_000)
+def _word(word: str) -> Vector:
+    return _sum(of_word(word))
+
+
+@lru_cache(maxsize=200_000)
+def _pair(first: str, second: str) -> Vector:
+    return _sum(of_pair(first, second))
+
+
+@lru_cache(maxsize=4096)
+def _sentence(sentence: str) -> tuple[int, Vector]:
+    """Return a sentence's number of words and its sum of weights per rule."""
+    found = tokens(sentence)
+    parts = [*map(_word, found[1:-1]), *(_pair(a, b) for a, b in pairwise(found))]
+    return len(found) - 2, tuple(map(sum, zip(*parts, strict=True)))
+
+
+def logits(sentences: list[str]) -> Vector:
+    """Return per rule the logit that these sentences (folded, one after the other) break it."""
+    parts = [_sentence(s) for s in sentences]
+    n = math.sqrt(max(1, sum(count for count, _ in parts)))
+    sums = map(sum, zip(*(v for _, v in parts), strict=True))
+    m = model()
+    return tuple(b + scale * s / n for b, scale, s in zip(m.intercepts, m.scales, sums, strict=True))
+
+
+def broken(turn: Turn) -> list[Evidence]:
+    """Return for every rule that the model finds broken in the turn the sentence that speaks most for it."""
+    found: dict[str, Evidence] = {}
+    sentences = turn.sentences
+    for i in range(max(1, len(sentences) - SENTENCES + 1) if sentences else 0):
+        window = sentences[i : i + SENTENCES]
+        for k, logit in enumerate(logits([s.text for s in window])):
+            if logit >= model().cuts[k] and RULES[k] not in found:
+                most = max(window, key=lambda s: _sentence(s.text)[1][k])
+                found[RULES[k]] = span(turn, most.start, most.start + len(most.text), RULES[k])
+    return list(found.values())
