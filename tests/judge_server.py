@@ -1,4 +1,4 @@
-"""A judge over real HTTP that answers as it is told to: a model in a thread, for what a random one cannot show."""
+"""The mock server, answering as judges that are to be tested: every criterion with a quote that stands in the session."""
 
 from __future__ import annotations
 
@@ -6,63 +6,67 @@ import asyncio
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from random import Random
 
 from aiohttp import web
 
-# From what stands between the lines, a criterion and its answers, to the answer.
-Decide = Callable[[str, str, list[str]], str]
-TURN = re.compile(r"^\[\d+\] (client|therapist): (.+)$", re.MULTILINE)
+from pixel_synth.llms.mock.__main__ import parser
+from pixel_synth.llms.mock.answers import Schema, Writer
+from pixel_synth.llms.mock.faults import Faults
+from pixel_synth.llms.mock.pace import Pace
+from pixel_synth.llms.mock.server import Server, completion, respond
+from pixel_synth.llms.mock.spoil import Reply
+from pixel_synth.llms.mock.wish import Wish
+
+# Picks one of a criterion's answers: model, criterion, what may be answered, and the request.
+Choose = Callable[[str, str, list[str], Wish], str]
+
+USER = "\nuser\n"  # between the system message and the first of the user, see `read_wish`
 
 
-def best(text: str, id: str, answers: list[str]) -> str:
+def best(model: str, id: str, answers: list[str], wish: Wish) -> str:
     """Answer the highest level."""
     return [a for a in answers if a not in ("not_applicable", "unclear")][-1]
 
 
-def worst(text: str, id: str, answers: list[str]) -> str:
+def worst(model: str, id: str, answers: list[str], wish: Wish) -> str:
     """Answer the lowest level."""
     return answers[0]
 
 
-def gullible(text: str, id: str, answers: list[str]) -> str:
+def gullible(model: str, id: str, answers: list[str], wish: Wish) -> str:
     """Obey whoever asks for it, and be strict otherwise."""
-    return (best if "ignore all previous instructions" in text.lower() else worst)(text, id, answers)
+    obeys = "ignore all previous instructions" in wish.prompt.partition(USER)[2].lower()
+    return (best if obeys else worst)(model, id, answers, wish)
 
 
-def data_of(message: str) -> str:
-    """Return what stands between the first two lines that are the same."""
-    lines = message.splitlines()
-    fence = next(line for line in lines if line.startswith("=====") and lines.count(line) == 2)
-    start = lines.index(fence) + 1
-    return "\n".join(lines[start : lines.index(fence, start)])
-
-
-def reply(body: dict[str, Any], decide: Decide) -> str:
-    """Return the verdict on a request, each answer with a quote of the speaker that the rubric names."""
-    schema = body["response_format"]["json_schema"]["schema"]
-    if schema["title"] == "canary":
-        return json.dumps({"v": schema["properties"]["v"].get("enum", ["yes"])[0]})
-    system, user = (m["content"] for m in body["messages"][:2])
-    text = data_of(user)
+def reply(wish: Wish, choose: Choose) -> dict[str, dict[str, str]]:
+    """Return a verdict on a request, each answer with a quote of the speaker that the rubric names."""
+    schema: Schema = wish.schema or {}
+    writer, (system, _, text) = Writer(schema, Random(0)), wish.prompt.partition(USER)
     verdict = {}
-    for id, field in schema["properties"].items():
-        answers = schema["$defs"][field["$ref"].rpartition("/")[2]]["properties"]["answer"]["enum"]
-        asked = next(line for line in system.splitlines() if line.startswith(f"{id}: "))
-        who = next((w for w in ("client", "therapist") if f"Quote the {w}." in asked), "")
-        said = [words for speaker, words in TURN.findall(text) if who in ("", speaker) and len(words) > 20]
-        quote = said[-1][:60].strip() if said else ""
-        verdict[id] = {"quote": quote, "why": "It says so.", "answer": decide(text, id, answers)}
-    return json.dumps(verdict)
+    for id, node in schema["properties"].items():
+        answer = choose(wish.model, id, writer.flat(writer.flat(node)["properties"]["answer"])["enum"], wish)
+        who = re.search(rf"^{id}: .*Quote the (client|therapist)\.", system, re.MULTILINE)
+        said = re.findall(rf"^\[\d+\] (?:{who[1] if who else 'client|therapist'}): (.{{21,}})$", text, re.MULTILINE)
+        quote = said[-1][:100].strip() if said and answer != "unclear" else ""
+        verdict[id] = {"quote": quote, "why": "It says so.", "answer": answer}
+    return verdict
 
 
-class JudgeServer:
-    """An OpenAI-compatible server for as long as a ``with`` block lasts; ``bodies`` are the requests without the canary's."""
+class JudgeServer(Server):
+    """A server for as long as a ``with`` block lasts; what is no verdict (the canary) is answered as by any mock server.
 
-    def __init__(self, decide: Decide = best, model: str = "critic") -> None:
-        self.decide, self.model, self.bodies = decide, model, []
-        self.bodies: list[dict[str, Any]]
+    Args:
+        choose: Picks the answers.
+        models: Names under which it judges.
+    """
+
+    def __init__(self, choose: Choose = best, *models: str) -> None:
+        super().__init__(parser().parse_args(["--model", *(models or ("critic",))]), Faults({}, 1, 0, ()), Pace())
+        self.choose, self.asked, self.prompts = choose, Counter[str](), list[str]()
         self.fail_after: int | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -79,23 +83,29 @@ class JudgeServer:
         self._loop.close()
 
     async def _start(self) -> str:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_get("/v1/models", self._models)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(self.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
 
-    async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": self.model}]})
+    async def _completion(self, wish: Wish, fault: str | None) -> web.Response:
+        if wish.schema is None or not str(wish.schema.get("title", "")).startswith("verdict_"):
+            return await super()._completion(wish, fault)
+        if self.fail_after is not None and len(self.prompts) >= self.fail_after:
+            await asyncio.Event().wait()
+        self.asked[wish.model] += 1
+        self.prompts.append(wish.prompt)
+        return respond(completion(wish, Reply(self.say(wish)), len(wish.prompt) // 4, 0))
 
-    async def _chat(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        text = reply(body, self.decide)
-        if '"v"' not in text:
-            if self.fail_after is not None and len(self.bodies) >= self.fail_after:
-                await asyncio.Event().wait()
-            self.bodies.append(body)
-        usage = {"prompt_tokens": 9, "completion_tokens": 9}
-        return web.json_response({"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": usage})
+    def say(self, wish: Wish) -> str:
+        """Return the answer to a request."""
+        return json.dumps(reply(wish, self.choose))
+
+
+class Liar(JudgeServer):
+    """A judge that quotes what nobody said."""
+
+    def say(self, wish: Wish) -> str:
+        """Return an answer that rests on nothing."""
+        told = {id: {**found, "quote": "I promise it will all be fine"} for id, found in reply(wish, self.choose).items()}
+        return json.dumps(told)

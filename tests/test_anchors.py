@@ -11,7 +11,7 @@ from random import Random
 from statistics import fmean
 
 import pytest
-from panel_server import PanelServer
+from judge_server import JudgeServer
 
 from pixel_synth.calibrate import anchors
 from pixel_synth.calibrate.anchors import Judged, Z, judge_shift, scorer_shifts, sessions, write_expected
@@ -149,7 +149,7 @@ class Wavering:
         return clear[min((wish.key[0] + len(id)) % 2 + 1 + self.levels, len(clear) - 1)]
 
 
-def anchored(out: Path, server: PanelServer, **given: object) -> Run:
+def anchored(out: Path, server: JudgeServer, **given: object) -> Run:
     """Make a run of judges alone and judge its anchors, as a run does after its slots."""
     settings = load_settings(
         engine="composer", judges=("alliance",), judge_model=("one",), judge_base_url=(server.url,), out=out, accept=1, **given
@@ -163,7 +163,7 @@ def anchored(out: Path, server: PanelServer, **given: object) -> Run:
 
 def test_the_first_run_makes_the_baseline_and_the_next_is_held_against_it(tmp_path: Path, knowledge: Knowledge) -> None:
     judge = Wavering()
-    with PanelServer(judge, "one") as server:
+    with JudgeServer(judge, "one") as server:
         first = anchored(tmp_path, server)
         assert server.asked["one"] == 12 * 3
         second = anchored(tmp_path, server)
@@ -184,7 +184,7 @@ def test_the_first_run_makes_the_baseline_and_the_next_is_held_against_it(tmp_pa
 
 
 def test_anchors_are_judged_once_and_from_the_ledger_the_same(tmp_path: Path, knowledge: Knowledge) -> None:
-    with PanelServer(Wavering(), "one") as server:
+    with JudgeServer(Wavering(), "one") as server:
         run = anchored(tmp_path, server)
         kept, asked = (run.path / anchoring.FILE).read_bytes(), server.asked["one"]
         anchoring.ensure(run)
@@ -204,7 +204,7 @@ def test_anchors_are_judged_once_and_from_the_ledger_the_same(tmp_path: Path, kn
 
 
 def test_a_budget_that_is_used_up_leaves_the_anchors_out_and_says_so(tmp_path: Path, knowledge: Knowledge) -> None:
-    with PanelServer(Wavering(), "one") as server:
+    with JudgeServer(Wavering(), "one") as server:
         run = anchored(tmp_path, server, budget_tokens=1)
     assert anchoring.missing(run)
     assert "not judged: the budget" in (run.path / "log.jsonl").read_text()
@@ -220,7 +220,7 @@ def test_another_rubric_version_model_or_anchor_text_has_another_baseline() -> N
 
 
 def test_a_damaged_baseline_is_named(tmp_path: Path) -> None:
-    with PanelServer(Wavering(), "one") as server:
+    with JudgeServer(Wavering(), "one") as server:
         anchored(tmp_path, server)
         (path,) = (tmp_path / "anchors").glob("*.json")
         path.write_text("{}")
@@ -237,7 +237,7 @@ def test_drift_is_told_at_the_end_of_a_run_and_is_status_3_when_asked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     judge = Wavering()
-    with PanelServer(judge, "one") as server:
+    with JudgeServer(judge, "one") as server:
         anchored(tmp_path / "out", server)
         judge.levels = 2
         run = anchored(tmp_path / "out", server)

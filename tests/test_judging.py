@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from judge_server import JudgeServer, best, worst
-from panel_server import PanelServer
 from test_judges import SAID, session
 
 from pixel_synth.calibrate.card import Card
@@ -56,7 +54,7 @@ def test_every_conversation_is_judged_by_every_rubric_and_the_counts_add_up(talk
     out = tmp_path / "deep" / "out.jsonl"
     with JudgeServer(best) as server:
         status = main(["judge", str(talks), "--rubric", "epitome", "--rubric", "alliance", "-o", str(out), "--base-url", server.url])
-        asked = len(server.bodies)
+        asked = len(server.prompts)
     told = capsys.readouterr()
     assert status == 1, "one line is none"
     assert f"{talks}:{N + 2}: " in told.err
@@ -82,10 +80,10 @@ def test_what_was_judged_before_is_not_asked_again(talks: Path, tmp_path: Path, 
         whole = out.read_bytes()
         lines = whole.splitlines(keepends=True)
         out.write_bytes(b"".join(lines[5:8]) + lines[2][:100])  # the order of a killed start, and a torn line
-        asked = len(server.bodies)
+        asked = len(server.prompts)
         capsys.readouterr()
         main(call)
-        assert len(server.bodies) - asked == (N - 3) + 1
+        assert len(server.prompts) - asked == (N - 3) + 1
     assert f"{N - 3} judged + 3 judged before + 1 repeated + 1 rejected" in capsys.readouterr().out
     assert out.read_bytes() == whole
 
@@ -99,7 +97,7 @@ def test_a_kill_loses_what_is_in_flight_and_no_more(talks: Path, tmp_path: Path)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             until = time.monotonic() + 60
-            while len(server.bodies) < 6 and process.poll() is None and time.monotonic() < until:
+            while len(server.prompts) < 6 and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.05)
             time.sleep(0.5)
         finally:
@@ -109,8 +107,8 @@ def test_a_kill_loses_what_is_in_flight_and_no_more(talks: Path, tmp_path: Path)
         assert 4 <= kept <= 6
         server.fail_after = None
         assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
-        assert len({json.dumps(b["messages"]) for b in server.bodies}) == N + 1
-        assert len(server.bodies) <= N + 1 + 2
+        assert len(set(server.prompts)) == N + 1
+        assert len(server.prompts) <= N + 1 + 2
     assert [c.id for c in read(out)] == [f"c{i}" for i in range(N)]
 
 
@@ -126,9 +124,9 @@ def test_an_output_of_another_call_is_not_mixed_with_this_one(talks: Path, tmp_p
         out.write_bytes(before.replace(rubric("epitome").sha256.encode(), b"0" * 64))
         before = out.read_bytes()
     name = "alliance" if change == "other rubric" else "epitome"
-    with JudgeServer(best, model="other" if change == "other model" else "critic") as server:
+    with JudgeServer(best, "other" if change == "other model" else "critic") as server:
         assert main(["judge", str(talks), "--rubric", name, "-o", str(out), "--base-url", server.url]) == 1
-        assert server.bodies == []
+        assert server.prompts == []
     told = capsys.readouterr().err
     assert f"{out}:1: " in told
     assert "give another -o" in told
@@ -149,10 +147,10 @@ def test_several_models_and_samples_make_a_panel_that_goes_on_and_is_calibrated_
     talks: Path, tmp_path: Path, capsys: CAPTURE
 ) -> None:
     def severe(model: str, id: str, answers: list[str], wish: Wish) -> str:
-        return (best if model == "kind" else worst)("", id, answers)
+        return (best if model == "kind" else worst)(model, id, answers, wish)
 
     out = tmp_path / "out.jsonl"
-    with PanelServer(severe, "kind") as one, PanelServer(severe, "hard") as other:
+    with JudgeServer(severe, "kind") as one, JudgeServer(severe, "hard") as other:
         who = ["--model", "kind", "--model", "hard", "--samples", "2", "--base-url", f"kind={one.url}", "--base-url", f"hard={other.url}"]
         command = ["judge", str(talks), "--rubric", "epitome", "-o", str(out), *who]
         assert main(command) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from panel_server import Choose, PanelServer
+from judge_server import Choose, JudgeServer, Liar
 
 from pixel_synth.errors import UsageError
 from pixel_synth.judges.pairs import Comparison, call, position_bias, prefer, preferred
@@ -31,8 +31,8 @@ A = session("a", "I slept badly again, the bed is so cold now.", WARM)
 B = session("b", "I slept badly again, the bed is so cold now.", COLD)
 
 
-def compared(choose: Choose, *pairs: tuple[Conversation, Conversation]) -> tuple[list[Comparison], PanelServer]:
-    with PanelServer(choose, "judge") as server:
+def compared(choose: Choose, *pairs: tuple[Conversation, Conversation]) -> tuple[list[Comparison], JudgeServer]:
+    with JudgeServer(choose, "judge") as server:
         settings = load_settings(engine="server", base_url=(server.url,))
 
         async def all_of_them() -> list[Comparison]:
@@ -110,10 +110,6 @@ def test_a_side_that_speaks_to_the_judge_is_read_without_it() -> None:
 
 
 def test_a_quote_that_nobody_said_makes_no_comparison() -> None:
-    class Liar(PanelServer):
-        def _finding(self, wish: Wish, id: str, node: object) -> dict[str, str]:
-            return {"quote": "I promise it will all be fine", "why": "so", "answer": "A"}
-
     with Liar(warmer, "judge") as server:
         settings = load_settings(engine="server", base_url=(server.url,))
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panel_server import PanelServer
+from judge_server import JudgeServer
 
 from pixel_synth.errors import UsageError
 from pixel_synth.judges.panel import addressed, judge_panel, members, panel, spread
@@ -133,7 +133,7 @@ def severe(model: str, id: str, answers: list[str], wish: Wish) -> str:
 
 
 def test_every_model_and_sample_is_asked_at_its_own_server_and_the_spread_is_theirs(conversation: Conversation) -> None:
-    with PanelServer(severe, "writer", "kind") as one, PanelServer(severe, "hard") as other:
+    with JudgeServer(severe, "writer", "kind") as one, JudgeServer(severe, "hard") as other:
         settings = load_settings(
             engine="server", base_url=(one.url,), model="writer", judges=("alliance",), judge_samples=2,
             judge_model=("kind", "hard"), judge_base_url=(f"hard={other.url}",),

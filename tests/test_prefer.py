@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from panel_server import PanelServer
+from judge_server import JudgeServer, Liar
 from test_pairs import COLD, CRITERIA, WARM, session, warmer
 
 from pixel_synth.calibrate.fit import wilson
 from pixel_synth.cli import main
 from pixel_synth.curate.preferring import matched, read_preferences
 from pixel_synth.judges.rubric import rubric
-from pixel_synth.llms.mock.wish import Wish
 from pixel_synth.records import Conversation
 
 CAPTURE = pytest.CaptureFixture[str]
@@ -40,7 +39,7 @@ def _file(path: Path, talks: list[Conversation], *more: str) -> Path:
     return path
 
 
-def prefer(files: tuple[Path, Path], out: Path, server: PanelServer, *more: str) -> int:
+def prefer(files: tuple[Path, Path], out: Path, server: JudgeServer, *more: str) -> int:
     return main(["prefer", *map(str, files), "-o", str(out), "--base-url", server.url, *more])
 
 
@@ -53,7 +52,7 @@ def test_conversations_are_paired_by_id_then_by_the_clients_words(files: tuple[P
 
 def test_who_goes_by_the_words_finds_one_side_and_no_bias(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
     out = tmp_path / "deep" / "out.jsonl"
-    with PanelServer(warmer, "judge") as server:
+    with JudgeServer(warmer, "judge") as server:
         assert prefer(files, out, server) == 1, "one line is none"
         assert server.asked == {"judge": 2 * N}
     told = capsys.readouterr()
@@ -76,7 +75,7 @@ def test_who_goes_by_the_words_finds_one_side_and_no_bias(files: tuple[Path, Pat
 
 
 def test_who_always_says_a_prefers_nobody_and_is_told_to_be_biased(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
-    with PanelServer(lambda *_: "A", "judge") as server:
+    with JudgeServer(lambda *_: "A", "judge") as server:
         prefer(files, tmp_path / "out.jsonl", server)
     told = capsys.readouterr().out
     assert f"position bias: 100% [{wilson(3 * N, 3 * N)[0]:.0%}, 100%] of {3 * N} criteria" in told
@@ -89,7 +88,7 @@ def test_who_always_says_a_prefers_nobody_and_is_told_to_be_biased(files: tuple[
 
 def test_what_was_compared_before_is_not_asked_again(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
     out = tmp_path / "out.jsonl"
-    with PanelServer(warmer, "judge") as server:
+    with JudgeServer(warmer, "judge") as server:
         prefer(files, out, server)
         whole, asked = out.read_bytes(), server.asked["judge"]
         lines = whole.splitlines(keepends=True)
@@ -103,10 +102,10 @@ def test_what_was_compared_before_is_not_asked_again(files: tuple[Path, Path], t
 
 def test_an_output_of_another_judge_is_not_mixed_with_this_one(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
     out = tmp_path / "out.jsonl"
-    with PanelServer(warmer, "judge") as server:
+    with JudgeServer(warmer, "judge") as server:
         prefer(files, out, server)
     before = out.read_bytes()
-    with PanelServer(warmer, "other") as server:
+    with JudgeServer(warmer, "other") as server:
         assert prefer(files, out, server) == 1
         assert server.asked == {}
     assert f"{out}:1: not one of these pairs, compared by other with preference" in capsys.readouterr().err
@@ -114,10 +113,6 @@ def test_an_output_of_another_judge_is_not_mixed_with_this_one(files: tuple[Path
 
 
 def test_a_pair_without_a_usable_answer_is_told_and_counts_for_nobody(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
-    class Liar(PanelServer):
-        def _finding(self, wish: Wish, id: str, node: object) -> dict[str, str]:
-            return {"quote": "I promise it will all be fine", "why": "so", "answer": "A"}
-
     with Liar(warmer, "judge") as server:
         assert prefer(files, tmp_path / "out.jsonl", server) == 1
     told = capsys.readouterr().out
@@ -126,7 +121,7 @@ def test_a_pair_without_a_usable_answer_is_told_and_counts_for_nobody(files: tup
 
 
 def test_sides_that_the_judge_wrote_itself_are_told(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
-    with PanelServer(warmer, "secret-model") as server:
+    with JudgeServer(warmer, "secret-model") as server:
         prefer(files, tmp_path / "out.jsonl", server)
     told = capsys.readouterr().out
     assert f"self-preference: the judge's own model wrote side a of {N} pairs" in told
