@@ -36,6 +36,8 @@ def rated(metric: str, source: str, *criteria: str) -> list[str]:
 CARDS: tuple[list[str], ...] = (
     ["--scorer", "coherence", "--labels", "RATED", "--source", "lend_an_ear", "--shuffled", "1", "--held-out", "--trained-on",
      "composer sessions and the conversations that are not held out"],
+    ["--scorer", "coherence", "--labels", "RATED", "--source", "lend_an_ear", "--source", "empatheticdialogues", "--shuffled", "1",
+     "--held-out", "--trained-on", "composer sessions and the conversations that are not held out"],
     ["--scorer", "coherence", "--conversations", "SESSIONS", "--shuffled", "1", "--name", "generated", "--trained-on",
      "composer sessions of other seeds"],
     rated("coherence", "empatheticdialogues", "relevance"),

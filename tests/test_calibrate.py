@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixel_synth.calibrate.adapters import Labelled
+from pixel_synth.calibrate.adapters import Labelled, of_source
 from pixel_synth.calibrate.card import Card, behaviours, load_cards, stale
 from pixel_synth.calibrate.fit import LEAST_ABOVE, HumanMap, Point, cut, human_map, unsure, wilson
-from pixel_synth.calibrate.hold import composite, hold, scorer, scores_of, value_of
+from pixel_synth.calibrate.hold import composite, hold, lengths_of, scorer, scores_of, value_of
 from pixel_synth.calibrate.labels import Rating, Scale, held_out
 from pixel_synth.calibrate.shuffle import CRITERION, SCALE, against_shuffled, shuffled
 from pixel_synth.cli import main
 from pixel_synth.errors import UsageError
-from pixel_synth.records import Conversation, Message, Part, Score
+from pixel_synth.judges.rubric import rubric
+from pixel_synth.records import Conversation, Message, Opinion, Part, PromptRef, Score
 
 UNIT = st.floats(0, 1).map(lambda x: round(x, 3))
 POINTS = st.lists(st.tuples(UNIT, UNIT, st.sampled_from([0.0, 1 / 3, 2 / 3, 1.0])).map(lambda t: Point(*t)), min_size=1, max_size=40)
@@ -161,6 +162,48 @@ def test_items_without_a_score_are_left_out_and_named_and_the_books_add_up(conve
         hold(scorer("coherence"), {}, labelled, ("flow",), lengths={})
 
 
+def test_copies_of_a_conversation_are_resampled_with_it_and_count_once() -> None:
+    def order(copies: int) -> tuple[Labelled, dict[str, float]]:
+        items = {f"i{n}{mark}": (n, not mark) for n in range(12) for mark in ("", *(f"~{k}" for k in range(copies)))}
+        ratings = tuple(rating(item, CRITERION, "order", float(own)) for item, (_, own) in items.items())
+        return Labelled("t", "", (), ratings, {CRITERION: SCALE}, {}), {i: (n % 6 + 2 * own) / 10 for i, (n, own) in items.items()}
+
+    once, often = (hold(scorer("coherence"), v, s, (CRITERION,), lengths=dict.fromkeys(v, 5)).card for s, v in map(order, (1, 8)))
+    assert (often.labels.items, often.labels.conversations) == (108, 12)
+    assert "12 conversations are fewer than 30" in often.refusals
+    width = [i.high - i.low for c in (once, often) for i in (c.agreement.judge.auc,) if i.high is not None and i.low is not None]
+    assert width[1] == pytest.approx(width[0], rel=0.2)  # eight copies that say the same make nothing surer
+
+
+def test_ratings_of_models_are_nobodys_and_a_constructed_group_is_constructed() -> None:
+    ratings = tuple(
+        Rating(item=f"i{n}", criterion="flow", rater="gpt", group=g, rating=1 + n % 5) for n in range(9) for g in ("model", "constructed")
+    )
+    labelled = Labelled("t", "", (), ratings, {"flow": Scale(low=1, high=5, good_from=4)}, {})
+    values = {f"i{n}": n / 9 for n in range(9)}
+    with pytest.raises(UsageError, match="held against people"):
+        hold(scorer("coherence"), values, labelled, ("flow",), group="model", lengths=values)
+    assert hold(scorer("coherence"), values, labelled, ("flow",), group="constructed", lengths=values).card.labels.origin == "constructed"
+
+
+def test_the_length_a_score_must_beat_is_that_of_the_speaker_it_is_about(conversation: Conversation) -> None:
+    words = {role: len(conversation.said(role).split()) for role in ("user", "assistant")}  # type: ignore[arg-type]
+    assert words["user"] != words["assistant"]
+    assert lengths_of([conversation], "urgency") == {conversation.id: words["user"]}
+    assert lengths_of([conversation], "coherence") == {conversation.id: words["assistant"]}
+
+
+def test_conversations_of_several_sources_are_one_set(conversation: Conversation) -> None:
+    def of(id: str, source: str) -> Conversation:
+        return conversation.model_copy(update={"id": id, "provenance": conversation.provenance.model_copy(update={"source": source})})
+
+    labelled = Labelled("t", "CC0", (of("a", "x"), of("b", "y"), of("c", "z")), tuple(rating(i, "flow", "r", 1) for i in "abc"), {}, {})
+    both = of_source(labelled, "x", "z")
+    assert (both.name, [c.id for c in both.conversations], [r.item for r in both.ratings]) == ("x+z", ["a", "c"], ["a", "c"])
+    with pytest.raises(UsageError, match="no conversation of source 'moon'"):
+        of_source(labelled, "x", "moon")
+
+
 def test_a_part_of_a_score_can_be_held_and_what_is_missing_says_why() -> None:
     scores = [Score(metric="judge.epitome", value=0.5, parts=(Part(name="explorations", value=1.0), Part(name="other", value=None)))]
     assert value_of(scores, "judge.epitome") == (0.5, "")
@@ -179,6 +222,12 @@ def test_every_shipped_card_is_of_the_scorers_as_they_are_and_every_scorer_has_o
     shipped = [card for card in load_cards(Path("nowhere")) if card.kind == "scorer"]
     assert [f"{card.name}: {why}" for card in shipped if (why := stale(card))] == []
     assert {card.metric.split(".")[0] for card in shipped} >= set(behaviours())
+
+
+def test_a_file_cannot_let_itself_gate(tmp_path: Path) -> None:
+    card = next(c for c in load_cards(Path("nowhere")) if c.refusals)
+    (tmp_path / "mine.json").write_text(card.model_copy(update={"refusals": ()}).model_dump_json())
+    assert next(c for c in load_cards(tmp_path) if c.name == card.name).refusals == card.refusals
 
 
 def test_ones_own_card_wins_and_a_file_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +262,7 @@ def test_calibrate_makes_a_card_from_labels_and_cards_shows_it(
     assert main(["calibrate", "--scorer", "coherence", *flags, "--figure", "card.svg"]) == 0
     out, err = capsys.readouterr()
     assert "6 labelled = 6 used + 0 left out" in err
-    assert "MAY NOT GATE: 6 items are fewer than 30" in out
+    assert "MAY NOT GATE: 6 conversations are fewer than 30" in out
     card = Card.model_validate_json(Path("cards/coherence--labels.json").read_bytes())
     assert (card.labels.raters, card.labels.license, [c.wanted for c in card.cuts]) == (2, "CC0", [0.7, 0.8, 0.9])
     assert Path("card.svg").read_text().startswith("<?xml")
@@ -221,6 +270,32 @@ def test_calibrate_makes_a_card_from_labels_and_cards_shows_it(
     assert "MAY NOT GATE" in capsys.readouterr().out
     assert main(["cards"]) == 0
     assert "coherence--labels" in capsys.readouterr().out
+
+
+def test_a_rater_is_not_held_against_himself(talks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [json.loads(line)["id"] for line in talks.read_text().splitlines()]
+    rows = [f"{id},flow,{who},expert,{1 + (n + k) % 5}" for n, id in enumerate(ids) for k, who in enumerate(("ann", "bob", "cy"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["item,criterion,rater,group,rating", *rows]) + "\n")
+    flags = ["--labels", str(tmp_path / "labels.csv"), "--conversations", str(talks), "--scale", "flow=1,5,4", "--dry-run"]
+    assert main(["calibrate", "--rater", "ann", *flags]) == 0
+    assert "6 conversations, 2 raters" in capsys.readouterr().out
+
+
+def test_what_a_judge_said_by_another_version_of_its_rubric_is_no_score(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [Conversation.model_validate_json(line) for line in talks.read_text().splitlines()]
+    said = (Score(metric="judge.epitome", value=0.5, panel=(Opinion(judge="m", value=0.5),)),)
+    now, then = rubric("epitome").ref, rubric("epitome").ref.model_copy(update={"sha256": "0" * 64})
+
+    def judged(*refs: PromptRef) -> list[Conversation]:
+        return [c.model_copy(update={"scores": said, "provenance": c.provenance.model_copy(update={"prompts": (ref,)})})
+                for c, ref in zip(found, refs, strict=True)]  # fmt: skip
+
+    flags = ["calibrate", "--judge", "epitome", "--conversations", str(talks), "--planned", "--dry-run"]
+    talks.write_text("".join(c.line() + "\n" for c in judged(*[now] * 5, then)))
+    assert main(flags) == 0
+    assert "judged with another version of judges/epitome" in capsys.readouterr().err
+    talks.write_text("".join(c.line() + "\n" for c in judged(*[then] * 6)))
+    assert main(flags) == 2
 
 
 def test_calibrate_on_shuffled_copies_needs_no_rater(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:

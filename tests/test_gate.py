@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pixel_synth.calibrate.adapters import Labelled
-from pixel_synth.calibrate.card import Card
+from pixel_synth.calibrate.card import Card, scored
 from pixel_synth.calibrate.fit import HumanMap
 from pixel_synth.calibrate.hold import Measure, hold, scorer
 from pixel_synth.calibrate.labels import Rating, Scale
@@ -70,7 +70,7 @@ def test_a_score_on_the_threshold_passes_and_one_just_below_does_not(conversatio
 @pytest.mark.parametrize("metric", sorted(LIMITS))
 def test_unscored_and_unmeasured_never_pass(conversation: Conversation, metric: str) -> None:
     unscored = [s if s.metric != metric else Score(metric=metric, value=None, reason="too short") for s in good()]
-    assert decide(conversation, unscored, LIMITS).reasons == (f"{metric}: unscored (too short)",)
+    assert decide(conversation, unscored, LIMITS).reasons[-1] == f"{metric}: unscored (too short)"
     assert decide(conversation, [s for s in good() if s.metric != metric], LIMITS).reasons == (f"{metric}: not measured",)
 
 
@@ -202,6 +202,22 @@ def test_a_threshold_that_no_score_is_known_to_reach_is_refused(labelled: Labell
     limit = next(x for x in settle(Settings(), cards=(card,)).limits if x.metric == "coherence")
     assert limit.standing == "refused"
     assert "0.70" in limit.why
+
+
+def test_a_card_of_equal_weights_says_nothing_of_others(labelled: Labelled) -> None:
+    lengths = {f"i{n:02}": 40 + n % 7 for n in range(40)}
+    card = hold(scorer("overall"), follows(labelled), labelled, ("flow",), lengths=lengths).card
+    standing = {x.metric: (x.standing, x.why) for x in settle(Settings(), cards=(card,)).limits}["overall"]
+    assert standing == ("calibrated", "")
+    other = {x.metric: (x.standing, x.why) for x in settle(Settings(weights={"coherence": 1.0}), cards=(card,)).limits}["overall"]
+    assert other[0] == "refused"
+    assert "equal weights" in other[1]
+
+
+def test_where_safety_could_not_be_looked_at_the_record_does_not_pass(conversation: Conversation) -> None:
+    alone = conversation.model_copy(update={"messages": conversation.messages[:1], "turns": (), "blueprint": None})
+    verdict = settle(Settings(), cards=()).decide(alone, scored(alone, None))
+    assert verdict.reasons == ("safety: not checked (needs a turn of each speaker)",)
 
 
 def test_a_promised_fact_that_nobody_says_rejects(conversation: Conversation) -> None:

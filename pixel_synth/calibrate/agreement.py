@@ -6,7 +6,6 @@ The coefficients stand in `coefficients`, the bootstrap in `interval`; both can 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from pixel_synth.calibrate.coefficients import ICC, Floats, alpha, alpha_of_counts, auc, icc, kappa, spearman
 from pixel_synth.calibrate.interval import Interval, bootstrap, middle
-from pixel_synth.calibrate.labels import Rating, Scale, check_scales
+from pixel_synth.calibrate.labels import Rating, Scale, check_scales, original
 from pixel_synth.errors import UsageError
 from pixel_synth.records import Record
 
@@ -76,7 +75,8 @@ def agree(score: Mapping[str, float | None], ratings: Sequence[Rating], scale: S
     For kappa, alpha and the ICCs the score, 0 (worst) to 1 (best), is laid linearly on the scale of the ratings; for kappa and
     alpha it and any rating between two steps (the mean of a crowd) are rounded to the nearest whole step, halves to the even one.
     That is a demanding reading of a score that was not made for the scale: fit a map first where the level matters.  Spearman and
-    AUC do not depend on it.  An item is good when most people rated it so on the scale.
+    AUC do not depend on it.  An item is good when most people rated it so on the scale.  Copies of a conversation (`labels.original`)
+    are resampled together with it.
 
     Args:
         score: Item to score; ``None`` for one that could not be scored.
@@ -106,7 +106,7 @@ def agree(score: Mapping[str, float | None], ratings: Sequence[Rating], scale: S
         if rating.item in column:
             people[row[rating.rater], column[rating.item]] = rating.rating
     judged = np.array([scale.rating(float(score[item] or 0.0)) for item in items])
-    held = _Held(raters, judged, people, scale, partial(bootstrap, resamples=resamples, seed=seed))
+    held = _Held(raters, judged, people, scale, [original(item) for item in items], {"resamples": resamples, "seed": seed})
     majority = held.majority(people)
     return Agreement(
         criterion=criteria[0],
@@ -126,11 +126,20 @@ def agree(score: Mapping[str, float | None], ratings: Sequence[Rating], scale: S
 class _Held:
     """A judge's ratings, shape (items,), beside people's, shape (raters, items), both on the scale."""
 
-    def __init__(self, raters: tuple[str, ...], judged: Floats, people: Floats, scale: Scale, interval: Callable[..., Interval]) -> None:
-        self.raters, self.judged, self.people, self.scale, self.interval = raters, judged, people, scale, interval
+    def __init__(
+        self, raters: tuple[str, ...], judged: Floats, people: Floats, scale: Scale, originals: list[str], options: dict[str, int]
+    ) -> None:
+        self.raters, self.judged, self.people, self.scale, self.options = raters, judged, people, scale, options
+        # Without copies the items are drawn one by one, which is quick.
+        self.originals = np.array(originals) if len(set(originals)) < len(originals) else None
         self.levels = scale.levels()
         # All stands on the people's scale, so only the AUC has to know which end is good.
         self.sign = -1.0 if scale.high_is_bad else 1.0
+
+    def interval(self, statistic: Callable[..., Any], *arrays: Floats, rows: Any = slice(None), vectorized: bool = True) -> Interval:
+        """Return a statistic of arrays over the items, or over those of some rows, with its interval."""
+        clusters = None if self.originals is None else self.originals[rows].tolist()
+        return bootstrap(statistic, *arrays, clusters=clusters, vectorized=vectorized, **self.options)
 
     def shared(self, a: Floats, b: Floats) -> bool:
         return int((~np.isnan(a) & ~np.isnan(b)).sum()) >= SHARED
@@ -144,15 +153,16 @@ class _Held:
         votes = np.where(np.isnan(people), 0.0, np.where(good, 1.0, -1.0)).sum(0)
         return np.where(votes > 0, 1.0, np.where(votes < 0, 0.0, np.nan))
 
-    def kappas(self, data: list[tuple[Floats, Floats]], none: str) -> Interval:
-        """Return the median kappa of pairs of raters."""
+    def kappas(self, data: list[tuple[Floats, Floats]], none: str, rows: Any = slice(None)) -> Interval:
+        """Return the median kappa of pairs of raters of some rows."""
         if not self.levels or not data:
             return Interval.none(none if self.levels else NO_STEPS, len(self.judged))
-        return self.interval(_median_kappa(self.levels), np.rint(couples(data)))
+        return self.interval(_median_kappa(self.levels), np.rint(couples(data)), rows=rows)
 
     def against(self, names: tuple[str, ...], a: Floats, b: Floats) -> Against:
         both = ~(np.isnan(a) | np.isnan(b))
-        return Against(raters=names, kappa=self.kappas([(a[both], b[both])], ""), spearman=self.interval(spearman, a[both], b[both]))
+        a, b = a[both], b[both]
+        return Against(raters=names, kappa=self.kappas([(a, b)], "", both), spearman=self.interval(spearman, a, b, rows=both))
 
     def panel(self, people: Floats, none: str) -> dict[str, Interval]:
         """Return alpha and the ICCs of raters together."""

@@ -44,6 +44,7 @@ class LabelSet(Record):
     criteria: tuple[str, ...] = Field(min_length=1)
     good: str = Field(description="what counts as good, in words")
     items: int = Field(ge=1)
+    conversations: int = Field(ge=1, description="of which the items are made: copies of one count once")
     raters: int = Field(ge=0)
     license: str = ""
     sha256: str = Field(description="of the labels that were used")
@@ -61,7 +62,7 @@ class Card(Record):
     model: str = ""
     labels: LabelSet
     agreement: Agreement
-    over_length: Interval = Field(description="AUC of the measure minus AUC of the therapist's number of words")
+    over_length: Interval = Field(description="AUC of the measure minus AUC of the number of words, of the speaker it is about")
     scale: HumanMap
     cuts: tuple[Cut, ...]
     points: tuple[Point, ...]
@@ -92,10 +93,10 @@ def refusals(kind: str, labels: LabelSet, points: Sequence[Point], agreement: Ag
     found = [f"its labels were {ORIGINS['constructed']}"] if labels.origin == "constructed" else []
     people = agreement.humans.kappa
     if kind == "judge":
-        found += may_gate(agreement.judge.kappa, people).reasons
+        found += may_gate(agreement.judge.kappa.model_copy(update={"n": labels.conversations}), people).reasons
     else:
-        if labels.items < ITEMS:
-            found.append(f"{labels.items} items are fewer than {ITEMS}")
+        if labels.conversations < ITEMS:
+            found.append(f"{labels.conversations} conversations are fewer than {ITEMS}")
         if labels.raters > 1 and (people.value is None or people.value < MODERATE):
             found.append(f"people agree with each other only at {people}, below {MODERATE:.2f}")
         good = sum(p.good > 0.5 for p in points)
@@ -107,6 +108,11 @@ def refusals(kind: str, labels: LabelSet, points: Sequence[Point], agreement: Ag
     if over_length.low is None or over_length.low <= 0.0:
         found.append(f"it is not better than length alone: {over_length.reason or f'AUC difference {over_length}'}")
     return tuple(found)
+
+
+def by_the_rule(card: Card) -> Card:
+    """Return a card with what the rule of today says of its figures: no file lets itself gate."""
+    return card.model_copy(update={"refusals": refusals(card.kind, card.labels, card.points, card.agreement, card.over_length)})
 
 
 # ------------------------------------------------------------------------------------------------ what a scorer gives now
@@ -141,7 +147,7 @@ def calibration_dir() -> Path:
 
 
 def load_cards(own: Path = OWN) -> tuple[Card, ...]:
-    """Return all cards, one's own after the shipped ones.
+    """Return all cards, one's own after the shipped ones, held against the rule as it is now.
 
     Raises:
         UsageError: Naming the file that is no card.
@@ -157,7 +163,7 @@ def load_cards(own: Path = OWN) -> tuple[Card, ...]:
                 raise UsageError(
                     f"{path}: no calibration card: {where}: {first['msg']}", hint="make it anew: pixel-synth calibrate"
                 ) from error
-            found[card.name] = card
+            found[card.name] = by_the_rule(card)
     return tuple(found.values())
 
 
@@ -173,4 +179,4 @@ def stale(card: Card, rubric_sha256: str = "", model: str = "") -> str:
 
 def best(cards: Iterable[Card]) -> Card | None:
     """Return the card to go by: one that may gate before one that may not, then the one with most labelled conversations."""
-    return max(cards, key=lambda c: (c.gates, c.labels.items), default=None)
+    return max(cards, key=lambda c: (c.gates, c.labels.conversations), default=None)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixel_synth.calibrate import hold as holding
-from pixel_synth.calibrate.adapters import Labelled
+from pixel_synth.calibrate.adapters import Labelled, of_source
 from pixel_synth.calibrate.adapters.argilla import argilla
 from pixel_synth.calibrate.adapters.empathy_judges import empathy_judges
 from pixel_synth.calibrate.agreement import Interval
@@ -34,9 +34,11 @@ def calibrate(args: argparse.Namespace) -> int:
     if _made(args):  # a plan's order of turns is nobody's
         spoken = args.shuffled and not any(c.blueprint or c.provenance.engine for c in labelled.conversations)
         origin = "order" if spoken else "constructed"
+    if args.rater:  # nobody is held against himself
+        labelled = labelled._replace(ratings=tuple(r for r in labelled.ratings if r.rater != args.rater))
     held = holding.hold(
         measure, values, labelled, criteria, group=group, origin=origin, wanted=args.precision or (), only_held_out=args.held_out,
-        trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations),
+        trained_on=args.trained_on, lengths=holding.lengths_of(labelled.conversations, measure.metric),
         command="pixel-synth " + shlex.join(_portable(sys.argv[1:])),
     )  # fmt: skip
     print("\n".join(shown(held.card)))
@@ -93,7 +95,7 @@ def _labelled(args: argparse.Namespace) -> Labelled:
         print(f"{args.labels}: {n} left out: {why}", file=sys.stderr)
     labelled = labelled._replace(conversations=conversations or labelled.conversations, license=args.license or labelled.license)
     if args.source:
-        labelled = _of_source(labelled, args.source)
+        labelled = of_source(labelled, *args.source)
     if args.name:
         labelled = labelled._replace(name=args.name)
     if args.shuffled:
@@ -104,18 +106,6 @@ def _labelled(args: argparse.Namespace) -> Labelled:
 def _made(args: argparse.Namespace) -> bool:
     """Tell whether the labels are made from the conversations, not read."""
     return bool(args.shuffled or args.swapped or args.planned)
-
-
-def _of_source(labelled: Labelled, source: str) -> Labelled:
-    """Keep the conversations of one source, and their ratings."""
-    sources = sorted({c.provenance.source for c in labelled.conversations})
-    kept = tuple(c for c in labelled.conversations if c.provenance.source == source)
-    if not kept:
-        raise UsageError(f"{labelled.name}: no conversation of source {source!r}", hint=f"sources: {', '.join(sources) or 'none'}")
-    ids = {c.id for c in kept}
-    ratings = tuple(r for r in labelled.ratings if r.item in ids)
-    license = kept[0].provenance.license or labelled.license
-    return labelled._replace(name=source, license=license, conversations=kept, ratings=ratings)
 
 
 def _read(args: argparse.Namespace) -> Labelled:
@@ -183,9 +173,11 @@ def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measur
     panels: dict[tuple[tuple[str, int], ...], str] = {}
     for conversation in labelled.conversations:
         value, reason = holding.value_of(conversation.scores, metric)
-        score = next((s for s in conversation.scores if metric.startswith(s.metric)), None)
+        score = next((s for s in conversation.scores if s.metric in (metric, metric.rpartition(".")[0])), None)
         if score:
             panels.setdefault(tuple(sorted((o.judge, o.sample) for o in score.panel)), conversation.id)
+        if value is not None and ref not in conversation.provenance.prompts:
+            value, reason = None, f"judged with another version of {ref.name} than {ref.version}"
         if value is None:
             unscored[conversation.id] = reason
         else:
@@ -222,7 +214,7 @@ def shown(card: Card) -> list[str]:
     model = f" by {card.model}" if card.model else ""
     lines = [
         f"{card.metric} (version {card.version}{model}) against {labels.name}: {', '.join(labels.criteria)}",
-        f"  labels       {labels.items} conversations, {labels.raters} raters, {ORIGINS[labels.origin]}",
+        f"  labels       {labels.items} of {labels.conversations} conversations, {labels.raters} raters, {ORIGINS[labels.origin]}",
         f"  licence      {labels.license or 'not stated'}",
         f"  good         {labels.good}; {good} of {len(card.points)} are",
         f"  split        {'held-out items only' if labels.held_out else 'all items'}; developed on: {labels.trained_on}",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
+from pixel_synth.calibrate.interval import draws
 from pixel_synth.records import Record, Unit
 
 RESAMPLES = 500
@@ -26,11 +27,20 @@ ONE_ERROR = (0.16, 0.84)
 
 
 class Point(NamedTuple):
-    """One labelled conversation: raw score (0–1), mean rating (0 worst, 1 best), share of raters who call it good."""
+    """One labelled conversation: raw score (0–1), mean rating (0 worst, 1 best), share of raters who call it good.
+
+    Points with the same number ``of`` are a conversation and its copies, and are resampled together; without copies all are ``None``.
+    """
 
     raw: float
     rating: float
     good: float
+    of: int | None = None
+
+
+def clusters(points: Sequence[Point]) -> list[int] | None:
+    """Return which points are of one conversation, ``None`` where each is of its own: what `interval.bootstrap` takes."""
+    return [p.of for p in points if p.of is not None] or None
 
 
 class HumanMap(Record):
@@ -104,8 +114,7 @@ def _resampled(points: Sequence[Point], seed: int) -> Iterator[tuple[Any, Any]]:
 
     raw, good = (np.array([getattr(p, name) for p in points]) for name in ("raw", "good"))
     rng = np.random.default_rng(seed)
-    for _ in range(RESAMPLES):
-        drawn = rng.integers(0, len(raw), len(raw))
+    for drawn in draws(len(raw), RESAMPLES, rng, clusters(points)):
         xs, inverse, counts = np.unique(raw[drawn], return_inverse=True, return_counts=True)
         means = np.bincount(inverse, good[drawn]) / counts
         yield xs, isotonic_regression(means, weights=counts).x

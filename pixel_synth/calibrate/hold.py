@@ -14,12 +14,14 @@ from pixel_synth import __version__
 from pixel_synth.calibrate.adapters import Labelled
 from pixel_synth.calibrate.agreement import Interval, agree, auc, bootstrap
 from pixel_synth.calibrate.card import Card, LabelSet, Origin, behaviours, refusals, scored
-from pixel_synth.calibrate.fit import Point, cut, human_map
-from pixel_synth.calibrate.labels import Rating, Scale, held_out
+from pixel_synth.calibrate.fit import Point, clusters, cut, human_map
+from pixel_synth.calibrate.labels import Rating, Scale, check_people, held_out, original
 from pixel_synth.errors import UsageError
 from pixel_synth.knowledge.load import Knowledge
-from pixel_synth.records import Conversation, Score
+from pixel_synth.records import Conversation, Role, Score
 
+# Scorers of the client's words; all others are (also) of the therapist's.
+CLIENTS = ("urgency", "personality_consistency")
 # Thresholds for these precisions stand on every card.
 PRECISIONS = (0.8, 0.9)
 
@@ -112,19 +114,21 @@ def hold(
         labelled: Conversations and ratings.
         criteria: Which of the labels' criteria; several are averaged.
         group: Whose ratings are the people's.
-        origin: Where the labels come from.
+        origin: Where the labels come from; those of a group "constructed" are constructed.
         wanted: Further precisions to find thresholds for.
         only_held_out: Use only items on which nothing was tuned.
         trained_on: What the measure was developed on, in words.
-        lengths: Number of the therapist's words per item: the baseline.
+        lengths: Number of words per item (`lengths_of`): the baseline.
         command: How to make the card again.
 
     Raises:
-        UsageError: When no item has both a score and a rating.
+        UsageError: When no item has both a score and a rating, or the group is a model.
     """
+    check_people(group)
+    origin = "constructed" if group == "constructed" else origin
     ratings, scale = composite(labelled, criteria, group)
     items = sorted({r.item for r in ratings})
-    left_out = {i: "not held out" for i in items if only_held_out and not held_out(i.split("~")[0])}
+    left_out = {i: "not held out" for i in items if only_held_out and not held_out(original(i))}
     left_out |= {i: "no score" for i in items if i not in values and i not in left_out}
     kept = [i for i in items if i not in left_out]
     if not kept:
@@ -133,15 +137,23 @@ def hold(
     by_item: dict[str, list[float]] = {}
     for r in ratings:
         by_item.setdefault(r.item, []).append(r.rating)
+    place = {id: n for n, id in enumerate(dict.fromkeys(original(i) for i in kept))}
+    copies = len(place) < len(kept)
     points = tuple(
-        Point(round(values[i], 6), fmean(scale.unit(x) for x in by_item[i]), fmean(float(scale.good(x)) for x in by_item[i])) for i in kept
+        Point(
+            round(values[i], 6),
+            fmean(map(scale.unit, by_item[i])),
+            fmean(map(scale.good, by_item[i])),
+            place[original(i)] if copies else None,
+        )
+        for i in kept
     )
     agreement = agree({i: values[i] for i in kept}, ratings, scale)
     over_length = beyond_length(points, [lengths[i] for i in kept])
     labels = LabelSet(
         name=labelled.name, origin=origin, criteria=tuple(criteria), good=_good(scale, criteria), items=len(kept),
-        raters=len({r.rater for r in ratings}), license=labelled.license, sha256=_digest(ratings), held_out=only_held_out,
-        trained_on=trained_on,
+        conversations=len(place), raters=len({r.rater for r in ratings}), license=labelled.license, sha256=_digest(ratings),
+        held_out=only_held_out, trained_on=trained_on,
     )  # fmt: skip
     card = Card(
         metric=measure.metric, kind=measure.kind, version=measure.version, fingerprint=measure.fingerprint, model=measure.model,
@@ -157,14 +169,15 @@ def beyond_length(points: Sequence[Point], lengths: Sequence[int]) -> Interval:
     """Return how much better than the number of words the scores tell good from not good: difference of the AUCs, 90% interval.
 
     Length may speak for either direction: its AUC is taken as the larger of itself and one minus itself, which is hard on the score.
-    The lower bound of the 90% interval is the one-sided 95% bound.
+    The lower bound of the 90% interval is the one-sided 95% bound.  Items whose raters are evenly split take no part, as in the AUC.
     """
 
     def difference(raw: Any, words: Any, good: Any) -> Any:
         by_length = auc(words, good)
         return auc(raw, good) - np.maximum(by_length, 1 - by_length)
 
-    return bootstrap(difference, [p.raw for p in points], lengths, [p.good > 0.5 for p in points], level=0.9)
+    good = [float("nan") if p.good == 0.5 else float(p.good > 0.5) for p in points]
+    return bootstrap(difference, [p.raw for p in points], lengths, good, level=0.9, clusters=clusters(points))
 
 
 def scores_of(conversations: Sequence[Conversation], metric: str, knowledge: Knowledge | None) -> tuple[dict[str, float], dict[str, str]]:
@@ -179,9 +192,10 @@ def scores_of(conversations: Sequence[Conversation], metric: str, knowledge: Kno
     return values, unscored
 
 
-def lengths_of(conversations: Sequence[Conversation]) -> dict[str, int]:
-    """Return the number of the therapist's words by conversation id."""
-    return {c.id: len(c.said("assistant").split()) for c in conversations}
+def lengths_of(conversations: Sequence[Conversation], metric: str = "") -> dict[str, int]:
+    """Return the number of words by conversation id: of the client for a metric of `CLIENTS`, else of the therapist."""
+    role: Role = "user" if metric.split(".")[0] in CLIENTS else "assistant"
+    return {c.id: len(c.said(role).split()) for c in conversations}
 
 
 def _good(scale: Scale, criteria: Sequence[str]) -> str:

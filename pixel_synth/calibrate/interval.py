@@ -91,7 +91,7 @@ def bootstrap(
     values = np.concatenate(
         [
             np.atleast_1d(np.asarray(statistic(*(array[..., rows] for array in data)), float))
-            for rows in _draws(n, resamples, np.random.default_rng(seed), clusters, sum(a.size for a in data) if vectorized else 0)
+            for rows in draws(n, resamples, np.random.default_rng(seed), clusters, sum(a.size for a in data) if vectorized else 0)
         ]
     )
     defined = values[~np.isnan(values)]
@@ -102,7 +102,9 @@ def bootstrap(
     return Interval(value=value, low=float(low), high=float(high), n=n, undefined=undefined)
 
 
-def _draws(n: int, resamples: int, rng: np.random.Generator, clusters: Sequence[Hashable] | None, size: int) -> Iterator[NDArray[np.int_]]:
+def draws(
+    n: int, resamples: int, rng: np.random.Generator, clusters: Sequence[Hashable] | None, size: int = 0
+) -> Iterator[NDArray[np.int_]]:
     """Yield rows of drawn items: blocks of shape (resamples, items), or one resample at a time when ``size`` is 0 or in clusters."""
     if clusters is not None:
         members: dict[Hashable, list[int]] = {}

@@ -86,6 +86,24 @@ def held_out(item: str) -> bool:
     return int(stable_id("split", item), 16) % 5 >= 2
 
 
+def check_people(group: str) -> None:
+    """Hold what a group of raters is called against whose word counts.
+
+    Raises:
+        UsageError: When it is a model: agreement with a model says nothing about people.
+    """
+    if group == "model":
+        raise UsageError("a measure is held against people, not against the ratings of models", hint="--rater NAME holds a model's ratings")
+
+
+def original(item: str) -> str:
+    """Return the conversation that an item is, or is a made copy of: copies bear its id, a tilde and a mark.
+
+    What hangs on the same conversation is not independent: it is resampled together, and counts as one conversation.
+    """
+    return item.split("~")[0]
+
+
 def people(ratings: Iterable[Rating]) -> list[Rating]:
     """Return the ratings that no model gave."""
     return [rating for rating in ratings if rating.group != "model"]

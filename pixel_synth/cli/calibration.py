@@ -34,7 +34,12 @@ def add_commands(commands: Any) -> None:
     what.add_argument("--judge", metavar="RUBRIC[.CRITERION]", help="a rubric whose scores the conversations carry (see pixel-synth judge)")
     what.add_argument("--rater", metavar="NAME", help="replay the recorded ratings of this rater (a model) as if it were the judge")
     p.add_argument("--labels", type=Path, metavar="PATH", help="labels: CSV or JSONL, an Argilla export, or the empathy-judges folder")
-    p.add_argument("--source", metavar="NAME", help="only the conversations of this source (provenance.source), e.g. lend_an_ear")
+    p.add_argument(
+        "--source",
+        action="append",
+        metavar="NAME",
+        help="only conversations of this source (provenance.source), e.g. lend_an_ear; may be repeated",
+    )
     p.add_argument(
         "--conversations", type=Path, metavar="FILE", help="the conversations as JSONL, where the labels do not bring them along"
     )

@@ -118,6 +118,8 @@ def _limit(metric: str, least: float, settings: Settings, cards: Sequence[Card])
     card, why = _card(metric, settings, cards)
     if card is None:
         pass
+    elif metric == "overall" and settings.weights:
+        why = "its card was made with equal weights of the metrics, and the settings have others"
     elif card.refusals:
         why = card.refusals[0]
     elif card.scale.highest < least:
@@ -169,9 +171,13 @@ def below(limit: Limit, score: Score | None) -> list[str]:
 
 
 def broken_rules(by_metric: dict[str, Score]) -> list[str]:
-    """Return the violated safety and scope rules."""
+    """Return the violated safety and scope rules; where none could be looked at, that."""
     compliance = by_metric.get("clinical_compliance")
-    return [f"safety: {p.name} violated" for p in compliance.parts if p.value == 0.0] if compliance else []
+    if compliance is None:
+        return []
+    if compliance.value is None and not compliance.parts:
+        return [f"safety: not checked ({compliance.reason})"]
+    return [f"safety: {p.name} violated" for p in compliance.parts if p.value == 0.0]
 
 
 def broken_truths(by_metric: dict[str, Score]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pixel_synth.calibrate.labels import Rating, Scale
+from pixel_synth.errors import UsageError
 from pixel_synth.records import Conversation
 
 
@@ -21,3 +22,21 @@ class Labelled(NamedTuple):
     ratings: tuple[Rating, ...]
     scales: Mapping[str, Scale]
     left_out: Mapping[str, int]
+
+
+def of_source(labelled: Labelled, *sources: str) -> Labelled:
+    """Keep the conversations of some sources, and their ratings.
+
+    Raises:
+        UsageError: When there is none of a source.
+    """
+    if missing := set(sources) - {c.provenance.source for c in labelled.conversations}:
+        known = ", ".join(sorted({c.provenance.source for c in labelled.conversations})) or "none"
+        raise UsageError(f"{labelled.name}: no conversation of source {sorted(missing)[0]!r}", hint=f"sources: {known}")
+    kept = tuple(c for c in labelled.conversations if c.provenance.source in sources)
+    ids = {c.id for c in kept}
+    licenses = dict.fromkeys(c.provenance.license for c in kept if c.provenance.license)
+    return labelled._replace(
+        name="+".join(sources), license=", ".join(licenses) or labelled.license, conversations=kept,
+        ratings=tuple(r for r in labelled.ratings if r.item in ids),
+    )  # fmt: skip
