@@ -3,11 +3,12 @@
     python benchmarks/scorers.py PATH                 PATH holds counsel-chat/ and empathy-judges/; about five minutes
     python benchmarks/scorers.py PATH --speed-only
 
-Peers in the same run, on the same items: *length* (number of the therapist's words; its AUC is taken in whichever direction is
-better) and *bag of words* (logistic regression over the words of the therapist, or of all for orders and urgency; cross-validated in
-five folds that keep copies of a conversation together; scikit-learn).  Only held-out items are used
-(`pixel_synth.calibrate.labels.held_out`), so nothing here was tuned on them.  Intervals are 95% bootstrap intervals over items.
-Constructed labels are marked ``*``.
+Peers in the same run, on the same items: *length* (number of words, of the client for urgency and the persona, else of the therapist;
+its AUC is taken in whichever direction is better; a shuffled copy is as long as what it was made of, so for orders this is chance: the
+lengths of single turns stand in ``benchmarks/coherence.py``) and *bag of words* (logistic regression over the words of the therapist, or
+of all for orders and urgency; cross-validated in five folds that keep copies of a conversation together; scikit-learn).  Of shared
+data only held-out items are used (`pixel_synth.calibrate.labels.held_out`); what was looked at more than once says docs/scorers.md.
+Intervals are 95% bootstrap intervals over conversations, copies resampled with them.  Constructed labels are marked ``*``.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pixel_synth.calibrate.adapters import Labelled
+from pixel_synth.calibrate.adapters import Labelled, of_source
 from pixel_synth.calibrate.adapters.empathy_judges import empathy_judges
 from pixel_synth.calibrate.agreement import Interval, auc, bootstrap, kappa, spearman
 from pixel_synth.calibrate.card import scored
 from pixel_synth.calibrate.construct import against_swapped
 from pixel_synth.calibrate.hold import composite, lengths_of, scores_of
-from pixel_synth.calibrate.labels import Rating, Scale, held_out, read_labels, read_scales
+from pixel_synth.calibrate.labels import Rating, Scale, held_out, original, read_labels, read_scales
 from pixel_synth.calibrate.shuffle import CRITERION, against_shuffled
 from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.draw import Draw
@@ -71,11 +72,10 @@ class Trial(NamedTuple):
 # -------------------------------------------------------------------------------------------------- label sets
 
 
-def of_source(labelled: Labelled, source: str) -> Labelled:
+def held(labelled: Labelled, source: str) -> Labelled:
     """Keep the held-out conversations of a source."""
-    kept = tuple(c for c in labelled.conversations if c.provenance.source == source and held_out(c.id))
-    ids = {c.id for c in kept}
-    return labelled._replace(name=source, conversations=kept, ratings=tuple(r for r in labelled.ratings if r.item in ids))
+    mine = of_source(labelled, source)
+    return mine._replace(conversations=tuple(c for c in mine.conversations if held_out(c.id)))
 
 
 def generated(n: int) -> Labelled:
@@ -111,19 +111,21 @@ def pair(question: str, answer: str, source: str) -> Conversation:
     )  # fmt: skip
 
 
-def own_answers(path: Path, n: int = 300) -> Labelled:
-    """Pair Counsel Chat questions with their own answer (1) and with an answer on another topic (0)."""
+def own_answers(path: Path, n: int = 500) -> Labelled:
+    """Pair Counsel Chat questions with their own answer (1) and with an answer on another topic (0), two and two questions crosswise."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [
             r for r in csv.DictReader(file) if len(r["questionText"]) > 60 and len(r["answerText"]) > 60 and held_out(r["questionText"])
         ]
     found, ratings = [], []
-    for a, b in pairwise(Draw("counsel-chat").shuffled(rows)[:n]):
+    drawn = Draw("counsel-chat").shuffled(rows)[:n]
+    for a, b in zip(drawn[::2], drawn[1::2], strict=False):
         if a["topic"] == b["topic"]:
             continue
-        for answer, rating in ((a["answerText"], 1.0), (b["answerText"], 0.0)):
-            c = pair(a["questionText"][:20_000], answer[:20_000], "counsel-chat")
-            found.append(c)
+        together = stable_id(a["questionText"], b["questionText"])  # what is told of one answer must not be known from its other pairing
+        for k, (asked, answered, rating) in enumerate(((a, a, 1.0), (b, b, 1.0), (a, b, 0.0), (b, a, 0.0))):
+            c = pair(asked["questionText"][:20_000], answered["answerText"][:20_000], "counsel-chat")
+            found.append(c := c.model_copy(update={"id": f"{together}~{k}"}))
             ratings.append(Rating(item=c.id, criterion=CRITERION, rater="order", group="order", rating=rating))
     return Labelled("counsel-chat answers", "MIT", tuple(found), tuple(ratings), {CRITERION: Scale(low=0, high=1, good_from=1)}, {})
 
@@ -131,7 +133,7 @@ def own_answers(path: Path, n: int = 300) -> Labelled:
 def trials(data: Path) -> list[Trial]:
     """Return what is held against what."""
     rated, talks = empathy_judges(data / "empathy-judges"), generated(120)
-    lend, dialogues, epitome = (of_source(rated, name) for name in ("lend_an_ear", "empatheticdialogues", "epitome"))
+    lend, dialogues, epitome = (held(rated, name) for name in ("lend_an_ear", "empatheticdialogues", "epitome"))
     found = [
         Trial("coherence", against_shuffled(s, 3, within), (CRITERION,), "order", whole=True)._replace(
             labelled=against_shuffled(s, 3, within)._replace(name=f"{s.name}, {'each side' if within else 'all turns'} shuffled"))
@@ -188,21 +190,23 @@ def measured(trial: Trial) -> str:
     share = np.array([np.mean([scale.good(x) for x in by_item[c.id]]) for c in kept])
     good = np.where(share == 0.5, np.nan, share > 0.5)
     known = ~np.isnan(good)
-    words = np.array([lengths_of([c])[c.id] for c in kept], float)
+    lengths = lengths_of(kept, trial.metric)
+    words = np.array([lengths[c.id] for c in kept], float)
     texts = [" ".join(m.content for m in c.messages if trial.whole or m.role == "assistant") for c in kept]
-    groups = [c.id.split("~")[0] for c in kept]
+    groups = [original(c.id) for c in kept]
+    interval = partial(bootstrap, clusters=groups if len(set(groups)) < len(groups) else None)
     bag = np.full(len(kept), np.nan)
     bag[known] = bag_of_words(
         [t for t, k in zip(texts, known, strict=True) if k], good[known], [g for g, k in zip(groups, known, strict=True) if k]
     )
-    by_length = bootstrap(lambda x, g: np.maximum(auc(x, g), 1 - auc(x, g)), words, good)
+    by_length = interval(lambda x, g: np.maximum(auc(x, g), 1 - auc(x, g)), words, good)
     levels = tuple(range(int(scale.low), int(scale.high) + 1))
     on_scale = np.rint(scale.low + (scale.high - scale.low) * (1 - score if scale.high_is_bad else score))
     mean = np.rint(scale.low + (scale.high - scale.low) * (1 - units if scale.high_is_bad else units))
-    agreement = bootstrap(lambda a, b: kappa(a, b, levels=levels), on_scale, mean)
+    agreement = interval(lambda a, b: kappa(a, b, levels=levels), on_scale, mean)
     what = "+".join(trial.criteria) if len(trial.criteria) < 3 else f"{len(trial.criteria)} criteria"
     name = f"{trial.labelled.name}: {what}" + "*" * trial.constructed
-    cells = [bootstrap(auc, score, good), by_length, bootstrap(auc, bag, good), bootstrap(spearman, score, units), agreement]
+    cells = [interval(auc, score, good), by_length, interval(auc, bag, good), interval(spearman, score, units), agreement]
     return f"{trial.metric:<46}{name:<52}{len(kept):>4}{int(np.nansum(good)):>5}{len(unscored):>4}  " + "".join(
         f"{_cell(c):<19}" for c in cells
     )
@@ -214,7 +218,7 @@ def _cell(interval: Interval) -> str:
 
 def gated(data: Path) -> None:
     """Print how the rated conversations fare under the gate, as it is and with all thresholds on raw scores."""
-    lend = of_source(empathy_judges(data / "empathy-judges"), "lend_an_ear")
+    lend = held(empathy_judges(data / "empathy-judges"), "lend_an_ear")
     ratings, scale = composite(lend, LISTENING, "expert")
     rated: dict[str, list[float]] = {}
     for r in ratings:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixel_synth.calibrate.coefficients import auc, kappa
+from pixel_synth.calibrate.fit import wilson
 from pixel_synth.calibrate.interval import bootstrap
 from pixel_synth.calibrate.labels import held_out
 from pixel_synth.draw import Draw
@@ -44,12 +44,6 @@ class Told(NamedTuple):
 def rows(path: Path) -> list[dict[str, Any]]:
     """Return the utterances of a file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return Wilson's interval of a share of k in n."""
-    middle, half = (k + z * z / 2) / (n + z * z), z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def detector(texts: list[str]) -> Told:
