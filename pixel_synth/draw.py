@@ -46,7 +46,7 @@ class Draw:
         """Return the items in a drawn order (Fisher–Yates)."""
         result = list(items)
         for i in range(len(result) - 1, 0, -1):
-            j = self.below(i + 1)
+            j = int(self._random() * (i + 1))  # `below`, without its call; it is never i + 1 for a list that fits in memory
             result[i], result[j] = result[j], result[i]
         return result
 

@@ -12,9 +12,10 @@ FACTOR = 0.72
 def _mtld_pass(tokens: Sequence[str], factor: float) -> float:
     factors, types, count = 0.0, set[str](), 0
     for token in tokens:
-        types.add(token)
         count += 1
-        if len(types) / count <= factor:
+        if token not in types:  # which only raises the ratio
+            types.add(token)
+        elif len(types) / count <= factor:
             factors += 1
             types, count = set(), 0
     if count:

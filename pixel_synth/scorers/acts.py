@@ -11,13 +11,14 @@ speech and hasty typing read as writing does.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pixel_synth.scorers.lexicon import tags
 from pixel_synth.scorers.phrases import phrases, present
 from pixel_synth.scorers.talk import Talk, Turn
-from pixel_synth.scorers.text import QuestionKind, Span, content, jaccard, question_kind
+from pixel_synth.scorers.text import QuestionKind, Span, content, jaccard, question_kind, words
 
 Code = Literal[
     "open", "closed", "simple", "complex", "affirm", "collaborate", "autonomy", "evoke", "invite", "permission", "persuade",
@@ -136,7 +137,7 @@ def _sentence(folded: str) -> _Sentence:
     advice = bool(_PERSUADE.search(text) or (not kind and _IMPERATIVE.match(core)))
     own = tuple(re.findall(r"[a-z']+", text))
     named = frozenset(w for w in own if tags(w) & _FEELING)
-    return _Sentence(text, kind, frozenset(codes), advice, own, frozenset(content(text)), named)
+    return _Sentence(text, kind, frozenset(codes), advice, own, frozenset(content(words(text))), named)
 
 
 def _reflection(said: _Sentence, overlap: int, heard: frozenset[str]) -> Code | None:
@@ -190,7 +191,7 @@ def read_acts(talk: Talk) -> tuple[Act, ...]:
     for turn in talk.therapist:
         recent = [t for t in talk.client if t.place < turn.place][-3:]
         heard = frozenset().union(*(t.stems for t in recent))
-        heard_words = frozenset(w for t in recent for w in t.words)
+        heard_words = frozenset[str]().union(*(t.words for t in recent))
         permission = asked_before
         asked_before = False
         for span in turn.sentences:
@@ -214,7 +215,7 @@ def by_turn(acts: tuple[Act, ...]) -> list[tuple[Turn, list[Act]]]:
 def repeats(turns: tuple[Turn, ...], minimum: int = 4) -> tuple[tuple[Turn, Span], ...]:
     """Return every sentence that nearly repeats an earlier one of the same speaker (stem Jaccard of 0.75 or more)."""
     seen: list[tuple[frozenset[str], str]] = []
-    having: dict[str, list[int]] = {}  # word → earlier sentences with it
+    having: defaultdict[str, list[int]] = defaultdict(list)  # word → earlier sentences with it
     found = []
     for turn in turns:
         for sentence in turn.sentences:
@@ -223,10 +224,10 @@ def repeats(turns: tuple[Turn, ...], minimum: int = 4) -> tuple[tuple[Turn, Span
                 continue
             # What is that alike shares three quarters of the words, so at least one of any quarter of them and one more.
             some = sorted(own, key=len, reverse=True)[: len(own) // 4 + 1]
-            alike = (seen[i] for i in {i for word in some for i in having.get(word, ())})
+            alike = (seen[i] for i in {i for word in some if word in having for i in having[word]})
             if any(text == sentence.text or jaccard(own, other) >= 0.75 for other, text in alike):
                 found.append((turn, sentence))
             for word in own:
-                having.setdefault(word, []).append(len(seen))
+                having[word].append(len(seen))
             seen.append((own, sentence.text))
     return tuple(found)

@@ -35,7 +35,7 @@ from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.records import Conversation, Evidence, Score
 from pixel_synth.scorers.lexicon import rarity
 from pixel_synth.scorers.order import alternation, deviations
-from pixel_synth.scorers.phrases import phrases
+from pixel_synth.scorers.phrases import phrases, says
 from pixel_synth.scorers.talk import Talk, Turn, mean, read, result, span, weighted
 from pixel_synth.scorers.text import question_kind, ramp, stem
 from pixel_synth.scorers.ties import answers
@@ -46,10 +46,9 @@ SLOPE = 1.7  # makes the logistic function close to the normal distribution's
 FACTORS = {"alternation": 0.5, "sequence": 0.7}  # what the value is multiplied with where the part is 0
 SHORT = 6  # turns
 LEAST_WORDS = 12
+SHOWN = 24  # words taken up that are given as evidence
 
 _ANAPHOR = phrases("turn.anaphor")
-_GREETING = phrases("turn.greeting")
-_FAREWELL = phrases("turn.farewell")
 _THANKS = re.compile(r"\b(?:thank you|thanks|okay|ok|i'll (?:try|do)|sounds good|i can do)\b")
 
 
@@ -67,11 +66,11 @@ def _link(a: Turn, b: Turn, own: Turn | None) -> float:
         strength += 0.5 * answers(asked, question_kind(asked), b)
     if b.sentences and _ANAPHOR.match(b.sentences[0].text):
         strength += 0.15
-    if _FAREWELL.search(a.text) and (_FAREWELL.search(b.text) or _THANKS.search(b.text)):
+    if says("turn.farewell", a.text) and (says("turn.farewell", b.text) or _THANKS.search(b.text)):
         strength += 0.5
-    if _GREETING.search(a.text) and _GREETING.search(b.text):
+    if says("turn.greeting", a.text) and says("turn.greeting", b.text):
         strength += 0.5
-    if _THANKS.search(last) and _FAREWELL.search(b.text):
+    if says("turn.farewell", b.text) and _THANKS.search(last):
         strength += 0.5
     if own is not None:
         strength += 0.15 * min(_shared(own, b), 2)
@@ -107,8 +106,8 @@ def _sequence(talk: Talk) -> tuple[float | None, list[Evidence]]:
     if n < SHORT:
         return None, []
     for place, turn in enumerate(talk.turns):
-        for pattern, misplaced in ((_GREETING, place >= max(2, n / 3)), (_FAREWELL, place < n * 2 / 3 - 1)):
-            if match := pattern.search(turn.text):
+        for name, misplaced in (("turn.greeting", place >= max(2, n / 3)), ("turn.farewell", place < n * 2 / 3 - 1)):
+            if says(name, turn.text) and (match := phrases(name).search(turn.text)):
                 found += 1
                 if misplaced:
                     wrong.append(span(turn, match.start(), match.end(), "sequence"))
@@ -132,7 +131,9 @@ def _uptake(talk: Talk) -> tuple[float | None, list[Evidence]]:
             continue
         ups.append(_taken_up(a, b))
         for m in re.finditer(r"[a-z]+(?:'[a-z]+)*", b.text):
-            if len(evidence) < 24 and stem(m[0]) in a.stems:
+            if len(evidence) == SHOWN:
+                break
+            if stem(m[0]) in a.stems:
                 evidence.append(span(b, m.start(), m.end(), "taken_up"))
     return (ramp(mean(ups) or 0.0, 0.0, 0.5) if ups else None), evidence
 

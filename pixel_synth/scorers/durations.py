@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 NUMBERS = (
@@ -32,7 +33,8 @@ class Stated(NamedTuple):
     days: float
 
 
-def durations(folded: str) -> list[Stated]:
+@lru_cache(maxsize=1024)
+def durations(folded: str) -> tuple[Stated, ...]:
     """Return the durations of a week or more, or those that the words around mark as a time since; frequencies are not."""
     found = []
     for m in _PATTERN.finditer(folded):
@@ -43,4 +45,4 @@ def durations(folded: str) -> list[Stated]:
         around = folded[max(0, m.start() - 30) : m.end() + 12]
         if days >= 7 or _ONSET.search(around):
             found.append(Stated(m.start(), m.end(), days))
-    return found
+    return tuple(found)

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import chain, pairwise, permutations
 from operator import mul
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
 from pixel_synth.draw import Draw
-from pixel_synth.scorers.phrases import phrases
+from pixel_synth.scorers.phrases import phrases, says
 from pixel_synth.scorers.talk import Talk
 from pixel_synth.scorers.text import ramp
 from pixel_synth.scorers.ties import ADJACENT, NEXT_BUT_ONE, Told, adjacent, next_but_one, tell, weigh
@@ -55,7 +56,7 @@ WEIGHTS: dict[str, float] = {
 }
 
 _ANAPHOR = phrases("turn.anaphor")
-_PATTERNS = {n: phrases(f"turn.{n}") for n in ("thanks", "suggests", "explores", "plans", "sympathy", "problem", "greeting", "farewell")}
+_MOVES = ("thanks", "suggests", "explores", "plans", "sympathy", "problem", "greeting", "farewell")
 _SPEAKER = {"suggests": "therapist", "explores": "therapist", "sympathy": "therapist", "plans": "client", "problem": "client"}
 
 
@@ -83,7 +84,7 @@ class Moves(NamedTuple):
 def moves(told: Told) -> Moves:
     """Find the moves of a turn."""
     text, who = told.turn.text, told.turn.who
-    found = {name: float(_SPEAKER.get(name, who) == who and bool(p.search(text))) for name, p in _PATTERNS.items()}
+    found = {name: float(_SPEAKER.get(name, who) == who and says(f"turn.{name}", text)) for name in _MOVES}
     found["answers"] = float(told.agrees or bool(_ANAPHOR.match(text)))
     return Moves(*(tuple(found[n] for n in own) for own in (PLACED, FIRST, LAST)))
 
@@ -99,7 +100,8 @@ def orders(talk: Talk) -> list[list[int]]:
         count = max(LEAST, min(PERMUTATIONS, BUDGET // n))
         chosen = [[turn for places in slots for turn in draw.shuffled(places)] for _ in range(count)]
     places = [*slots[0], *slots[1]]
-    return [[turn for _, turn in sorted(zip(places, order, strict=True))] for order in chosen]
+    back = sorted(range(n), key=places.__getitem__)
+    return [[order[i] for i in back] for order in chosen]
 
 
 def _dot(weights: Iterable[float], values: Iterable[float]) -> float:
@@ -114,9 +116,14 @@ class Sums:
         self._told = [tell(t) for t in talk.turns]
         self._weights = weigh(self._told)
         self._moves = [moves(t) for t in self._told]
+        last = max(1, len(self._told) - 1)
+        self._slopes = [2 * k / last - 1 for k in range(len(self._told))]
         self._placed = [_dot(_PLACED, m.placed) for m in self._moves]
-        self._ties: dict[tuple[int, int], float] = {}
-        self._skips: dict[tuple[int, int], float] = {}
+        self._first = [_dot(_FIRST, m.first) for m in self._moves]
+        self._last = [_dot(_LAST, m.last) for m in self._moves]
+        told, weights = self._told, self._weights
+        self._tie = cache(lambda a, b: _dot(_NEXT, adjacent(told[a], told[b], weights)))
+        self._skip = cache(lambda a, b: _dot(_BUT_ONE, next_but_one(told[a], told[b], weights)))
 
     def features(self, order: Sequence[int]) -> list[float]:
         """Return the features of an order, as named by `names`."""
@@ -129,18 +136,10 @@ class Sums:
 
     def total(self, order: Sequence[int]) -> float:
         """Return the weighted sum of an order's features."""
-        told, last = self._told, len(order) - 1
-        value = _dot(_FIRST, self._moves[order[0]].first) + _dot(_LAST, self._moves[order[-1]].last)
-        value += sum(self._placed[i] * (2 * k / last - 1) for k, i in enumerate(order))
-        for a, b in pairwise(order):
-            if (a, b) not in self._ties:
-                self._ties[a, b] = _dot(_NEXT, adjacent(told[a], told[b], self._weights))
-            value += self._ties[a, b]
-        for a, b in zip(order, order[2:], strict=False):
-            if (a, b) not in self._skips:
-                self._skips[a, b] = self._skips[b, a] = _dot(_BUT_ONE, next_but_one(told[a], told[b], self._weights))
-            value += self._skips[a, b]
-        return value
+        value = self._first[order[0]] + self._last[order[-1]]
+        value += sum(map(mul, map(self._placed.__getitem__, order), self._slopes))
+        value = sum(map(self._tie, order, order[1:]), value)
+        return sum(map(self._skip, order, order[2:]), value)
 
 
 def deviations(talk: Talk) -> float | None:

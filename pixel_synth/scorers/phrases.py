@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,19 @@ def present(name: str) -> re.Pattern[str]:
     """Return a pattern that matches wherever the one of `phrases` does, three times as fast, for yes/no tests.
 
     Alternatives are laid out as a prefix tree, so that a first letter rules most of them out.  Which of two alternatives at one
-    place wins may differ, and with it where the match ends.  Only for entries that are plain lists.
+    place wins may differ, and with it where the match ends.  Entries that are no plain lists stay as they are.
     """
     data = _file("phrases.yaml")
+    if not isinstance(data["phrases"][name], list):
+        return phrases(name)
     items = [x for entry in data["phrases"][name] for y in _alternatives(_filled(entry, data)) for x in _unfolded(y)]
     return re.compile(rf"\b(?:{_tree(list(dict.fromkeys(items)))})\b")
+
+
+@lru_cache(maxsize=4096)
+def says(name: str, folded: str) -> bool:
+    """Tell whether a phrase of an entry of ``phrases.yaml`` occurs in folded text."""
+    return bool(present(name).search(folded))
 
 
 def _scan(text: str) -> Iterator[tuple[int, str, int]]:

@@ -50,6 +50,10 @@ class Talk(NamedTuple):
     client: tuple[Turn, ...]
     therapist: tuple[Turn, ...]
 
+    def __hash__(self) -> int:
+        """Hash what is said; who says it follows in all but odd cases."""
+        return hash(tuple([t.raw for t in self.turns]))
+
     def before(self, turn: Turn, who: Who) -> Turn | None:
         """Return the nearest earlier turn of a speaker."""
         return next((t for t in reversed(self.turns) if t.place < turn.place and t.who == who), None)
@@ -77,7 +81,7 @@ def _read(messages: tuple[Message, ...]) -> Talk:
                 text,
                 sentences(text),
                 tokens,
-                frozenset(content(text)),
+                frozenset(content(tokens)),
                 tags,
                 counts,
                 frozenset(tag for tag in counts if tag.startswith("field.")),
@@ -138,11 +142,11 @@ def result(
     reason: str = "",
 ) -> Score:
     """Build a score with four-digit values, evidence sorted by place and without repeats."""
-    unique = sorted(set(evidence), key=lambda e: (e.turn, e.start, e.end, e.label))
+    unique = {(e.turn, e.start, e.end, e.label): e for e in evidence}  # the quote follows from the place
     return Score(
         metric=metric,
         value=None if value is None else round(min(1.0, max(0.0, value)), 4),
         reason=reason,
         parts=tuple(Part(name=k, value=None if v is None else round(v, 4)) for k, v in parts.items()),
-        evidence=tuple(unique),
+        evidence=tuple(unique[key] for key in sorted(unique)),
     )

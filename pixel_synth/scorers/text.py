@@ -7,6 +7,7 @@ the original, so that an offset found in it is an offset of the original.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,8 @@ STOP = word_set("stop")
 NEGATION = word_set("negation")
 _CLAUSE = re.compile(r"[.;:!?…]|,? \bbut\b|\n|—|–| - ")
 _END = re.compile(  # also a full stop without a space after it ("problem.First"), but not within addresses
-    r"[.!?…]+[\"'”’)\]]*(?=\s|$)|\n+|(?<=[a-z]{3})[.!?](?=(?!com\b|org\b|net\b|edu\b|gov\b|html?\b|php\b)[a-z']+[ ,])(?<!www\.)"
+    r"[.!?…\n](?:(?<=\n)\n*|(?<!\n)[.!?…]*[\"'”’)\]]*(?=\s|$)"
+    r"|(?<=[a-z]{3}[.!?])(?=(?!com\b|org\b|net\b|edu\b|gov\b|html?\b|php\b)[a-z']+[ ,])(?<!www\.))"
 )
 _ABBREVIATION = re.compile(r"(?:\b(?:dr|mr|mrs|ms|prof|st|vs|etc|e\.g|i\.e|a\.m|p\.m|u\.s)\.)$")
 
@@ -66,9 +68,14 @@ def stem(word: str) -> str:
     return word[:-1] if word.endswith("e") and len(word) > 3 else word
 
 
-def content(folded: str) -> list[str]:
-    """Return the stems of the content words (no stop words, no single letters), in order."""
-    return [stem(w) for w in words(folded) if w not in STOP and w.split("'")[0] not in STOP and len(w) > 1]
+@lru_cache(maxsize=50_000)
+def _content_stem(word: str) -> str:
+    return "" if word in STOP or word.split("'")[0] in STOP or len(word) == 1 else stem(word)
+
+
+def content(tokens: Iterable[str]) -> list[str]:
+    """Return the stems of the content words among words (no stop words, no single letters), in order."""
+    return list(filter(None, map(_content_stem, tokens)))
 
 
 class Span(NamedTuple):

@@ -31,7 +31,7 @@ Value = practice x (0.5 + 0.5 case), at most 0.8 when a case part is not fully t
 
 from __future__ import annotations
 
-from pixel_synth.grammar import cue_pattern
+from pixel_synth.grammar import find_cue
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.knowledge.models import Modality
 from pixel_synth.records import Conversation, Evidence, Score
@@ -65,9 +65,8 @@ def _modality(talk: Talk, name: str, knowledge: Knowledge | None) -> tuple[float
         return None, []
     found = []
     for marker in entry.markers:
-        pattern = cue_pattern((marker,))
         for turn in talk.therapist:
-            if match := pattern.search(turn.text):
+            if match := find_cue((marker,), turn.text):
                 found.append(span(turn, match.start(), match.end(), "modality"))
                 break
     return min(1.0, len(found) / 3), found

@@ -12,13 +12,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from functools import lru_cache
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from pixel_synth.scorers.lexicon import rarity
 from pixel_synth.scorers.phrases import phrases
 from pixel_synth.scorers.talk import Turn
-from pixel_synth.scorers.text import QuestionKind, Span, content, question_kind, stem, words
+from pixel_synth.scorers.text import QuestionKind, content, question_kind, stem, words
 
 # Features of a turn right after another, and of a turn and its neighbour but one (mostly its speaker's turn before).
 ADJACENT = ("stems", "opening_stems", "echo", "echo_pairs", "pronouns", "answer", "closed_agrees", "open_agrees", "said_agrees", "goes_on")
@@ -62,22 +63,21 @@ class Weights(NamedTuple):
     words: Mapping[str, float]
 
 
-def _pairs(spans: Iterable[Span]) -> frozenset[tuple[str, str]]:
-    said = [[_PERSONS.get(w, w) for w in words(s.text)] for s in spans]
-    return frozenset(p for line in said for p in pairwise(line))
+def _pairs(said: Iterable[list[str]]) -> frozenset[tuple[str, str]]:
+    return frozenset(p for line in said for p in pairwise([_PERSONS.get(w, w) for w in line]))
 
 
 def tell(turn: Turn) -> Told:
     """Read a turn for its ties."""
-    first, last = turn.sentences[:1], turn.sentences[-2:]
-    asked = next((s.text for s in reversed(last) if question_kind(s.text)), "")
+    asked = next((s.text for s in reversed(turn.sentences[-2:]) if question_kind(s.text)), "")
+    first, last = ([words(s.text) for s in spans] for spans in (turn.sentences[:1], turn.sentences[-2:]))
     return Told(
         turn,
         frozenset(_PRONOUNS[w] for w in turn.words if w in _PRONOUNS),
-        frozenset(w for s in first for w in words(s.text)),
-        frozenset(w for s in first for w in content(s.text)),
+        frozenset(chain.from_iterable(first)),
+        frozenset(content(chain.from_iterable(first))),
         _pairs(first),
-        frozenset(w for s in last for w in words(s.text)),
+        frozenset(chain.from_iterable(last)),
         _pairs(last),
         question_kind(asked) if asked else "",
         asked,
@@ -90,12 +90,29 @@ def tell(turn: Turn) -> Told:
 def weigh(told: Iterable[Told]) -> Weights:
     """Weigh stems by their rarity in this conversation and elsewhere (`rarity`), words by that in this conversation."""
     turns = [t.turn for t in told]
-    stems = Counter(s for t in turns for s in t.stems)
-    said = Counter(w for t in turns for w in set(t.words))
+    stems = Counter(chain.from_iterable(t.stems for t in turns))
+    said = Counter(chain.from_iterable(set(t.words) for t in turns))
     n = len(turns) + 1
-    return Weights(
-        {s: math.log(n / c) * (0.3 + rarity(s)) for s, c in stems.items()},
-        {w: math.log(n / c) for w, c in said.items()},
+    logs = [math.log(n / c) for c in range(1, n)]
+    return Weights({s: logs[c - 1] * (0.3 + rarity(s)) for s, c in stems.items()}, {w: logs[c - 1] for w, c in said.items()})
+
+
+class _Asked(NamedTuple):
+    """What an answer to a question is held against."""
+
+    stems: frozenset[str]
+    quantity: bool
+    why: bool
+    who: bool
+
+
+@lru_cache(maxsize=1024)
+def _asked(question: str) -> _Asked:
+    return _Asked(
+        frozenset(stem(w) for w in question.split() if stem(w.strip("?.,'\""))),
+        bool(re.search(r"\bhow (?:many|much|often|long|old|far)\b|\bwhat time\b|\bwhen\b|\bscale\b", question)),
+        bool(re.search(r"\bwhy\b", question)),
+        bool(re.search(r"\bwho\b", question)),
     )
 
 
@@ -103,14 +120,15 @@ def answers(question: str, kind: str, reply: Turn) -> float:
     """Return how compatible a reply is with a question, 0-1."""
     if not reply.words:
         return 0.0
-    overlap = any(stem(w) in reply.stems for w in question.split() if stem(w.strip("?.,'\"")))
-    if re.search(r"\bhow (?:many|much|often|long|old|far)\b|\bwhat time\b|\bwhen\b|\bscale\b", question):
+    asked = _asked(question)
+    overlap = not asked.stems.isdisjoint(reply.stems)
+    if asked.quantity:
         return 1.0 if _QUANTITY.search(reply.text) else 0.4 if overlap else 0.0
     if kind == "closed":
         return 1.0 if _YES_NO.match(reply.text) or overlap else 0.6 if len(reply.words) >= 4 and reply.who == "client" else 0.2
-    if re.search(r"\bwhy\b", question) and re.search(r"\b(?:because|since|so that|afraid|cause|reason|to)\b", reply.text):
+    if asked.why and re.search(r"\b(?:because|since|so that|afraid|cause|reason|to)\b", reply.text):
         return 1.0
-    if re.search(r"\bwho\b", question) and reply.tally("social") + reply.tally("field.family"):
+    if asked.who and reply.tally("social") + reply.tally("field.family"):
         return 1.0
     return 1.0 if len(reply.stems) >= 3 else 0.5
 
@@ -121,7 +139,7 @@ def _size(a: int, b: int, extra: int) -> float:
 
 def _stems(a: Told, b: Told, weights: Weights) -> float:
     shared = a.turn.stems & b.turn.stems
-    return sum(weights.stems[s] for s in shared) / _size(len(a.turn.stems), len(b.turn.stems), 3) if shared else 0.0
+    return sum(map(weights.stems.__getitem__, shared)) / _size(len(a.turn.stems), len(b.turn.stems), 3) if shared else 0.0
 
 
 def adjacent(a: Told, b: Told, weights: Weights) -> tuple[float, ...]:
