@@ -22,11 +22,15 @@ from pixel_synth.scorers.phrases import phrases
 from pixel_synth.scorers.talk import Talk, Turn, span
 from pixel_synth.scorers.text import negated
 
+Needs = Literal["stated", "advised", "on topic"]
 RULES = ("cl.no_diagnosis", "cl.no_dosage", "cl.no_guarantee", "cl.no_harm", "cl.no_dual", "cl.no_secrecy", "cl.boundaries")
 DISMISSAL = "cl.no_dismissal"
 _STATED = {rule: phrases(rule) for rule in (*RULES, DISMISSAL)}
-_ADVISED = {rule: phrases(f"{rule}.advised") for rule in ("cl.no_dosage", "cl.no_harm")}
-_ON_TOPIC = phrases("cl.no_dosage.topic")
+_ADVISED: tuple[tuple[str, Needs, re.Pattern[str]], ...] = (
+    ("cl.no_dosage", "advised", phrases("cl.no_dosage.advised")),
+    ("cl.no_dosage", "on topic", phrases("cl.no_dosage.topic")),
+    ("cl.no_harm", "advised", phrases("cl.no_harm.advised")),
+)
 _MEDICINE = phrases("rule.medicine")
 _ADVICE = phrases("rule.advised")
 _REFLECTED = phrases("rule.reflected")
@@ -39,9 +43,13 @@ _PAST_PRESCRIBER = phrases("rule.past_prescriber")
 _LIMITS = phrases("rule.limits")
 _NO_LIMITS = phrases("rule.no_limits")
 _REFUSED = phrases("rule.refused")
+_CAREFUL = phrases("rule.careful")
 _OWN_DIAGNOSIS = phrases("rule.own_diagnosis")
-_TAG = re.compile(r",? (?:ok|okay|right|all right|alright|yes|yeah|no|deal|agreed|hm+|eh|isn't it|aren't you|won't you|don't you think|shall we|fair)\?$")
+_TAG = re.compile(
+    r",? (?:ok|okay|right|all right|alright|yes|yeah|no|deal|agreed|hm+|eh|isn't it|aren't you|won't you|don't you think|shall we|fair)\?$"
+)
 _INVITES = re.compile(r"\b(?:why (?:don't|not)|how about|what if (?:you|we)|shall we|fancy)\b")
+_EVERY = frozenset(_STATED)
 # In these the phrase itself holds a negation; "can't promise not to tell" is looked for instead.
 _NEGATION_INSIDE = frozenset({"cl.no_secrecy", "cl.boundaries", DISMISSAL})
 
@@ -52,18 +60,18 @@ class Found(NamedTuple):
     rule: str
     start: int
     end: int
-    needs: Literal["stated", "advised", "on topic"]
+    needs: Needs
 
 
-def _candidates(sentence: str) -> Iterator[Found]:
+def _candidates(sentence: str, rules: frozenset[str]) -> Iterator[Found]:
     for rule, pattern in _STATED.items():
-        for m in pattern.finditer(sentence):
-            yield Found(rule, m.start(), m.end(), "stated")
-    for rule, pattern in _ADVISED.items():
-        for m in pattern.finditer(sentence):
-            yield Found(rule, m.start(), m.end(), "advised")
-    for m in _ON_TOPIC.finditer(sentence):
-        yield Found("cl.no_dosage", m.start(), m.end(), "on topic")
+        if rule in rules:
+            for m in pattern.finditer(sentence):
+                yield Found(rule, m.start(), m.end(), "stated")
+    for rule, needs, pattern in _ADVISED:
+        if rule in rules:
+            for m in pattern.finditer(sentence):
+                yield Found(rule, m.start(), m.end(), needs)
 
 
 def _asked(sentence: str, found: Found) -> bool:
@@ -119,12 +127,29 @@ def _excused(sentence: str, found: Found, turn: Turn, talk: Talk | None) -> bool
     return _handed_on(sentence, found, turn, talk)
 
 
-def by_phrase(turn: Turn, talk: Talk | None = None) -> Iterator[Evidence]:
-    """Yield every phrase of the turn that breaks a rule; ``talk`` tells what the client has said before."""
+def by_phrase(turn: Turn, talk: Talk | None = None, everywhere: bool = False) -> Iterator[Evidence]:
+    """Yield every phrase of the turn that breaks a rule.
+
+    Args:
+        turn: A therapist turn.
+        talk: What the client has said before, where known.
+        everywhere: Look also where the model holds a sentence to be far from a rule (less than 3% in its mix, half breaches): slow.
+    """
     for sentence in turn.sentences:
-        for found in _candidates(sentence.text):
+        near = _EVERY if everywhere else rules_model.near(sentence.text)
+        for found in _candidates(sentence.text, near):
             if not _excused(sentence.text, found, turn, talk):
                 yield span(turn, sentence.start + found.start, sentence.start + found.end, found.rule)
+
+
+def _by_model(turn: Turn, talk: Talk) -> Iterator[Evidence]:
+    """Yield the sentences that the model holds to break a rule and that nothing in them excuses; where a rule has no negation any does."""
+    for e in rules_model.broken(turn):
+        sentence = turn.text[e.start : e.end]
+        whole = Found(e.label, len(sentence), len(sentence), "stated")
+        denied = e.label not in _NEGATION_INSIDE and negated(sentence, len(sentence), 60)
+        if not (denied or _asked(sentence, whole) or _CAREFUL.search(sentence) or _handed_on(sentence, whole, turn, talk)):
+            yield e
 
 
 @lru_cache(maxsize=64)
@@ -134,5 +159,5 @@ def violations(talk: Talk) -> tuple[Evidence, ...]:
     for turn in talk.therapist:
         own = list(by_phrase(turn, talk))
         told = {e.label for e in own}
-        found += own + [e for e in rules_model.broken(turn) if e.label not in told]
+        found += own + [e for e in _by_model(turn, talk) if e.label not in told]
     return tuple(found)
