@@ -224,6 +224,7 @@ def find_cue(cues: Iterable[str], text: str) -> re.Match[str] | None:
     are an "s" or "i" case-blind but not in lower case.
     """
     cues, low = tuple(cues), _lower(text)
-    if not any(core in low for core in _cores(cues)) and not any(letter in text for letter in "ſıİ"):
-        return None
-    return cue_pattern(cues).search(text)
+    for core in _cores(cues):
+        if core in low:
+            return cue_pattern(cues).search(text)
+    return None if text.isascii() or not any(letter in text for letter in "ſıİ") else cue_pattern(cues).search(text)

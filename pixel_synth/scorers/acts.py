@@ -48,6 +48,7 @@ _YOU = re.compile(
 _I = re.compile(r"^(?:i|i'm|i'd|i've|i'll|we|let's|my)\b")
 _OWN = phrases("act.own")
 _CONDOLENCE = re.compile(r"^(?:(?:so|very|really|i'm|oh no) )*(?:sorry for your|sorry about your|hope|hopefully|wish|congrat|glad|happy)")
+_WORDS = re.compile(r"[a-z']+")
 _QUOTED = re.compile(r"\"[^\"]*\"")
 _SOUNDS = re.compile(r"\b(?:(?:it|this|there) )?(?:sounds|seems|feels) (?:like|as (?:if|though))\b|\bi(?:'m)? hear(?:ing)?\b")
 _FEELING = frozenset({"sad", "fear", "anger", "shame", "state"})
@@ -135,7 +136,7 @@ def _sentence(folded: str) -> _Sentence:
     if "confront" in codes and "self" in codes:
         codes.discard("self")
     advice = bool(_PERSUADE.search(text) or (not kind and _IMPERATIVE.match(core)))
-    own = tuple(re.findall(r"[a-z']+", text))
+    own = tuple(_WORDS.findall(text))
     named = frozenset(w for w in own if tags(w) & _FEELING)
     return _Sentence(text, kind, frozenset(codes), advice, own, frozenset(content(words(text))), named)
 
@@ -219,13 +220,16 @@ def repeats(turns: tuple[Turn, ...], minimum: int = 4) -> tuple[tuple[Turn, Span
     found = []
     for turn in turns:
         for sentence in turn.sentences:
-            own = frozenset(re.findall(r"[a-z']+", sentence.text))
+            own = frozenset(_WORDS.findall(sentence.text))
             if len(own) < minimum:
                 continue
-            # What is that alike shares three quarters of the words, so at least one of any quarter of them and one more.
-            some = sorted(own, key=len, reverse=True)[: len(own) // 4 + 1]
-            alike = (seen[i] for i in {i for word in some if word in having for i in having[word]})
-            if any(text == sentence.text or jaccard(own, other) >= 0.75 for other, text in alike):
+            # What is that alike shares three quarters of the words, so at least one of any quarter of them and one more; new words
+            # are in nothing earlier, so they come first, and then those that the fewest sentences have.
+            known = [word for word in own if word in having]
+            more = len(own) // 4 + 1 - (len(own) - len(known))
+            some = sorted(known, key=lambda word: len(having[word]))[:more] if more > 0 else []
+            alike = (seen[i] for i in {i for word in some for i in having[word]})
+            if some and any(text == sentence.text or jaccard(own, other) >= 0.75 for other, text in alike):
                 found.append((turn, sentence))
             for word in own:
                 having[word].append(len(seen))

@@ -91,7 +91,7 @@ def epitome(found: list[Levels]) -> dict[str, float | None]:
 def rate(turns: list[list[Act]], *codes: str) -> float:
     """Return how many sentences carry one of the codes, per unit (a turn, or four sentences of a long one)."""
     units = sum(max(1, len(group) // 4) for group in turns)
-    return sum(bool(a.codes & frozenset(codes)) for group in turns for a in group) / units
+    return sum(not a.codes.isdisjoint(codes) for group in turns for a in group) / units
 
 
 def _validates(act: Act) -> bool:

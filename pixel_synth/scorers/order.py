@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import chain, pairwise, permutations
 from operator import mul
-from statistics import fmean, pstdev
 from typing import NamedTuple
 
 from pixel_synth.draw import Draw
@@ -152,8 +151,9 @@ def deviations(talk: Talk) -> float | None:
         return None
     sums = Sums(talk)
     values = [sums.total(order) for order in others]
-    spread = pstdev(values)
-    return (sums.total(range(len(talk.turns))) - fmean(values)) / spread if spread > 1e-9 else 0.0
+    mean = math.fsum(values) / len(values)
+    spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
+    return (sums.total(range(len(talk.turns))) - mean) / spread if spread > 1e-9 else 0.0
 
 
 def alternation(talk: Talk) -> float | None:

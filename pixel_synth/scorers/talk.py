@@ -134,6 +134,11 @@ def weighted(parts: dict[str, float | None], weights: dict[str, float]) -> float
     return sum(weights[k] * v for k, v in known.items()) / total if total else None
 
 
+@lru_cache(maxsize=1024)
+def _part(name: str, value: float | None) -> Part:
+    return Part(name=name, value=value)
+
+
 def result(
     metric: str,
     value: float | None,
@@ -147,6 +152,6 @@ def result(
         metric=metric,
         value=None if value is None else round(min(1.0, max(0.0, value)), 4),
         reason=reason,
-        parts=tuple(Part(name=k, value=None if v is None else round(v, 4)) for k, v in parts.items()),
+        parts=tuple(_part(k, None if v is None else round(v, 4)) for k, v in parts.items()),
         evidence=tuple(unique[key] for key in sorted(unique)),
     )

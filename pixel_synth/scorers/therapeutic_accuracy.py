@@ -64,7 +64,10 @@ def _modality(talk: Talk, name: str, knowledge: Knowledge | None) -> tuple[float
     if entry is None:
         return None, []
     found = []
+    said = "\n".join(turn.text for turn in talk.therapist)
     for marker in entry.markers:
+        if not find_cue((marker,), said):  # most are in no turn
+            continue
         for turn in talk.therapist:
             if match := find_cue((marker,), turn.text):
                 found.append(span(turn, match.start(), match.end(), "modality"))
@@ -77,7 +80,7 @@ def _practice(talk: Talk, acts: tuple[Act, ...]) -> dict[str, float | None]:
     said = [a for a in acts if "backchannel" not in a.codes and (a.turn.place, a.span.start) not in again]
 
     def count(*codes: Code) -> int:
-        return sum(bool(a.codes & frozenset(codes)) for a in said)
+        return sum(not a.codes.isdisjoint(codes) for a in said)
 
     turns = substantive(acts)
     session = len(turns) >= 3

@@ -64,7 +64,7 @@ class Weights(NamedTuple):
 
 
 def _pairs(said: Iterable[list[str]]) -> frozenset[tuple[str, str]]:
-    return frozenset(p for line in said for p in pairwise([_PERSONS.get(w, w) for w in line]))
+    return frozenset(chain.from_iterable(pairwise([_PERSONS.get(w, w) for w in line]) for line in said))
 
 
 def tell(turn: Turn) -> Told:
