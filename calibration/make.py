@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SESSIONS = 120
 OWN_WORDS = "literature; patterns mended on the items that are not held out, and on sentences of our own"
+SEEN = "; chosen among variants with the held-out figures in sight (docs/scorers.md), so these flatter it"
 LISTENING = ("validating_emotions", "encouraging_elaboration", "demonstrating_understanding", "advice_giving", "self_oriented",
              "dismissing_emotions")  # fmt: skip
 MECHANISMS = ("level_emotional_reactions", "level_interpretations", "level_explorations")
@@ -30,7 +31,8 @@ MECHANISMS = ("level_emotional_reactions", "level_interpretations", "level_explo
 def rated(metric: str, source: str, *criteria: str) -> list[str]:
     """Return the flags of a card against experts' ratings."""
     named = [f for c in criteria for f in ("--criterion", c)]
-    return ["--scorer", metric, "--labels", "RATED", "--source", source, *named, "--held-out", "--trained-on", OWN_WORDS]
+    words = OWN_WORDS + SEEN if metric == "emotional_authenticity" or metric.endswith("emotional_reactions") else OWN_WORDS
+    return ["--scorer", metric, "--labels", "RATED", "--source", source, *named, "--held-out", "--trained-on", words]
 
 
 CARDS: tuple[list[str], ...] = (
