@@ -147,6 +147,8 @@ def _by_model(turn: Turn, talk: Talk) -> Iterator[Evidence]:
     for e in rules_model.broken(turn):
         sentence = turn.text[e.start : e.end]
         whole = Found(e.label, len(sentence), len(sentence), "stated")
+        if e.label == "cl.no_dosage" and not _about_medicines(talk, turn):
+            continue
         denied = e.label not in _NEGATION_INSIDE and negated(sentence, len(sentence), 60)
         if not (denied or _asked(sentence, whole) or _CAREFUL.search(sentence) or _handed_on(sentence, whole, turn, talk)):
             yield e
