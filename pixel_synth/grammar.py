@@ -12,7 +12,7 @@ expanded many times; a slot without a value raises `GrammarError`, so nothing ha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -197,14 +197,14 @@ def _cue(cue: str) -> str:
 
 
 @cache
-def cue_pattern(cues: tuple[str, ...]) -> re.Pattern[str]:
+def cue_pattern(cues: tuple[str, ...], flags: int = re.IGNORECASE) -> re.Pattern[str]:
     """Compile cues to one pattern; without cues it never matches.
 
     Words match whole and case-blind, ``*`` ends a stem, ``..`` allows up to four words between: ``"sleep*"`` finds
     *sleeping*, ``"let..down"`` finds *let everybody down*, ``"4 months"`` is literal.
     """
     any_of = "|".join(_cue(c) for c in cues) or r"(?!)"
-    return re.compile(rf"(?<!\w)(?<!\w['’])(?:{any_of})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?<!\w['’])(?:{any_of})(?!\w)", flags)
 
 
 _PLAIN = re.compile(r"[a-z0-9]+")
@@ -218,13 +218,24 @@ def _cores(cues: tuple[str, ...]) -> frozenset[str]:
 
 
 def find_cue(cues: Iterable[str], text: str) -> re.Match[str] | None:
-    """Return the first match of any cue in the text, or ``None``.
-
-    A look for the cores of the cues rules most texts out before the pattern runs; not where the text has one of the letters that
-    are an "s" or "i" case-blind but not in lower case.
-    """
+    """Return the first match of any cue in the text, or ``None``; a look for the cores of the cues rules most texts out."""
     cues, low = tuple(cues), _lower(text)
     for core in _cores(cues):
         if core in low:
-            return cue_pattern(cues).search(text)
-    return None if text.isascii() or not any(letter in text for letter in "ſıİ") else cue_pattern(cues).search(text)
+            return _pattern_for(cues, text).search(text)
+    return cue_pattern(cues).search(text) if _odd(text) else None
+
+
+def find_cues(cues: tuple[str, ...], text: str) -> Iterator[re.Match[str]]:
+    """Find every match of any cue in the text."""
+    return _pattern_for(cues, text).finditer(text)
+
+
+def _odd(text: str) -> bool:
+    """Tell whether a text has a letter that is an "s" or "i" case-blind but not in lower case."""
+    return not text.isascii() and any(letter in text for letter in "ſıİ")
+
+
+def _pattern_for(cues: tuple[str, ...], text: str) -> re.Pattern[str]:
+    """Return the pattern of cues for a text: not case-blind, so twice as fast, where it is in lower case."""
+    return cue_pattern(cues, re.IGNORECASE if text != _lower(text) or _odd(text) else 0)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pixel_synth.scorers.lexicon import tags
-from pixel_synth.scorers.phrases import phrases, present
+from pixel_synth.scorers.phrases import phrases, present, tree
 from pixel_synth.scorers.talk import Talk, Turn
 from pixel_synth.scorers.text import QuestionKind, Span, content, jaccard, question_kind, words
 
@@ -70,7 +70,7 @@ _JOINED = {
     "how is": "how's", "there is": "there's", "they are": "they're", "we are": "we're", "let us": "let's", "could not": "couldn't",
     "would not": "wouldn't", "should not": "shouldn't", "will not": "won't", "you will": "you'll", "you would": "you'd",
 }  # fmt: skip
-_CONTRACT = re.compile(r"\b(?:" + "|".join(sorted(_JOINED, key=len, reverse=True)) + r")\b(?!')")
+_CONTRACT = re.compile(rf"\b(?:{tree(list(_JOINED))})\b(?!')")
 _UNMARKED = phrases("question.unmarked")
 
 

@@ -90,8 +90,7 @@ def _against_each_other(talk: Talk) -> list[FactCheck]:
         return None
 
     for name, no, yes in (("partner", _SINGLE, _PARTNERED), ("children", _NO_CHILDREN, _CHILD)):
-        a, b = first(no), first(yes)
-        if a and b:
+        if (a := first(no)) and (b := first(yes)):
             found += [FactCheck(name, False, e.model_copy(update={"label": f"{name}.contradicts"})) for e in (a, b)]
     counts = [(number(m[1]), span(t, m.start(), m.end(), "children.contradicts")) for t in talk.client for m in _CHILDREN.finditer(t.text)]
     if len({c for c, _ in counts}) > 1:

@@ -20,12 +20,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pixel_synth.grammar import cue_pattern
+from pixel_synth.grammar import find_cues
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.knowledge.models import Attachment, Trait
 from pixel_synth.records import Conversation, Evidence, Persona, Score
 from pixel_synth.scorers.persona_facts import checks
-from pixel_synth.scorers.talk import Talk, Turn, hits, mean, read, result, span
+from pixel_synth.scorers.talk import Talk, Turn, mean, read, result, span
 from pixel_synth.scorers.text import WORD, ramp
 
 MIN_WORDS = 80
@@ -65,8 +65,8 @@ def _trait(talk: Talk, domain: str, high: bool, knowledge: Knowledge | None) -> 
     entry = knowledge.all(Trait).get(domain) if knowledge else None
     if entry:
         own, opposite = (entry.high, entry.low) if high else (entry.low, entry.high)
-        plus = sum(len(cue_pattern(own.cues).findall(t.text)) for t in talk.client)
-        found = hits(cue_pattern(opposite.cues), talk.client, f"{domain}.against")
+        plus = sum(1 for t in talk.client for _ in find_cues(own.cues, t.text))
+        found = [span(t, m.start(), m.end(), f"{domain}.against") for t in talk.client for m in find_cues(opposite.cues, t.text)]
         signed += (plus - len(found)) / (plus + len(found) + 2)
         evidence += found
     return signed, evidence

@@ -55,7 +55,7 @@ def present(name: str) -> re.Pattern[str]:
     if not isinstance(data["phrases"][name], list):
         return phrases(name)
     items = [x for entry in data["phrases"][name] for y in _alternatives(_filled(entry, data)) for x in _unfolded(y)]
-    return re.compile(rf"\b(?:{_tree(list(dict.fromkeys(items)))})\b")
+    return re.compile(rf"\b(?:{tree(list(dict.fromkeys(items)))})\b")
 
 
 @lru_cache(maxsize=4096)
@@ -94,7 +94,8 @@ def _unfolded(text: str) -> list[str]:
     return [x for head in _alternatives(text[3:end]) for x in _unfolded(head + rest.removeprefix("?"))] + without
 
 
-def _tree(items: list[str]) -> str:
+def tree(items: list[str]) -> str:
+    """Lay out regular expressions as alternatives by their first letters, so that one letter rules most of them out."""
     by_letter: dict[str, list[str]] = {}
     others = []
     for item in items:
@@ -102,7 +103,7 @@ def _tree(items: list[str]) -> str:
             by_letter.setdefault(item[0], []).append(item[1:])
         else:
             others.append(item)
-    return "|".join([k + (v[0] if len(v) == 1 else f"(?:{_tree(v)})") for k, v in by_letter.items()] + others)
+    return "|".join([k + (v[0] if len(v) == 1 else f"(?:{tree(v)})") for k, v in by_letter.items()] + others)
 
 
 def concepts() -> dict[str, str]:
