@@ -51,7 +51,7 @@ class Dimension(NamedTuple):
 
     def own(self, rater: str) -> Floats:
         """Return a rater's ratings of the items of this data set."""
-        return self.by[rater][~np.isnan(self.by["expert1"])]
+        return np.asarray(self.by[rater][~np.isnan(self.by["expert1"])], float)
 
 
 def dimensions(folder: Path) -> list[Dimension]:

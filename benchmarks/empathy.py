@@ -43,7 +43,7 @@ def partial(a: Floats, b: Floats, given: Floats) -> Floats:
     """Return the rank correlation of a and b with a third variable held constant (Kendall & Gibbons, 1990, chapter 8)."""
     ab, ag, bg = spearman(a, b), spearman(a, given), spearman(b, given)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2))
+        return np.asarray((ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2)), float)
 
 
 def bag_of_words(texts: list[str], target: Floats) -> Floats:
