@@ -212,9 +212,10 @@ def shown(card: Card) -> list[str]:
     labels, (low, high) = card.labels, (card.scale.knots[0], card.scale.knots[-1])
     good = sum(p.good > 0.5 for p in card.points)
     model = f" by {card.model}" if card.model else ""
+    copies = f", {labels.items} with their copies" if labels.items > labels.conversations else ""
     lines = [
         f"{card.metric} (version {card.version}{model}) against {labels.name}: {', '.join(labels.criteria)}",
-        f"  labels       {labels.items} of {labels.conversations} conversations, {labels.raters} raters, {ORIGINS[labels.origin]}",
+        f"  labels       {labels.conversations} conversations{copies}, {labels.raters} raters, {ORIGINS[labels.origin]}",
         f"  licence      {labels.license or 'not stated'}",
         f"  good         {labels.good}; {good} of {len(card.points)} are",
         f"  split        {'held-out items only' if labels.held_out else 'all items'}; developed on: {labels.trained_on}",
