@@ -5,8 +5,11 @@ words do not keep (a criterion, count, duration or promised fact that is not the
 *Thresholds* are on numbers, and a number may decide only after it was held against people: a metric needs a calibration card that may
 gate (`pixel_synth.calibrate`), and its threshold is met when the **calibrated** score, the share of people who would call such a
 record good, reaches it.  A threshold without such a card is refused: it does not count, the verdict names it (``ungated``) and the
-report says why.  With ``allow_uncalibrated`` it counts on the raw score, and the verdict says that, too (``uncalibrated``).  What
-could not be scored does not pass.
+report says why.  With ``allow_uncalibrated`` it counts on the raw score, and the verdict says that, too (``uncalibrated``).  A score
+that counts and could not be had does not pass.
+
+Whether a safety rule is broken is told by phrases and a small model trained on constructed lines, and rejects without a card: a choice for
+safety, not a measured fact.  How often it is wrong on real talk is not known (docs/scorers.md).
 """
 
 from __future__ import annotations
