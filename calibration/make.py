@@ -59,7 +59,7 @@ CARDS: tuple[list[str], ...] = (
     ["--scorer", "clinical_compliance", "--labels", "calibration/labels/compliance.csv",
      "--conversations", "calibration/labels/compliance.jsonl", "--criterion", "compliant", "--group", "constructed",
      "--origin", "constructed", "--license", "Apache-2.0", "--trained-on",
-     "literature and sentences of our own; the author of the sessions knew none of the patterns"],
+     "literature, sentences of our own and calibration/rules/train.jsonl; the author of the sessions knew none of them"],
     ["--scorer", "personality_consistency", "--conversations", "SESSIONS", "--swapped", "--name", "generated", "--trained-on",
      "literature"],
     ["--scorer", "urgency", "--labels", "UTTERANCES.csv", "--conversations", "UTTERANCES.jsonl", "--criterion", "urgency", "--scale",
