@@ -323,6 +323,25 @@ def test_what_calibrate_cannot_do_says_what_to_do(talks: Path, capsys: pytest.Ca
     assert message in capsys.readouterr().err
 
 
+def test_ratings_of_another_group_are_told_and_labels_alone_are_not_enough(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [json.loads(line)["id"] for line in talks.read_text().splitlines()]
+    rows = [f"{id},flow,ann,{'experts' if n == 2 else 'expert'},{1 + n % 5}" for n, id in enumerate(ids)]
+    labels = talks.parent / "labels.csv"
+    labels.write_text("\n".join(["item,criterion,rater,group,rating", *rows]) + "\n")
+    flags = ["calibrate", "--scorer", "coherence", "--labels", str(labels), "--scale", "flow=1,5,4", "--dry-run"]
+    assert main([*flags, "--conversations", str(talks)]) == 0
+    assert "do not count as the people's: 1 of 'experts'" in capsys.readouterr().err
+    assert main(flags) == 2
+    assert "--conversations FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "given"), [("--precision", "90"), ("--precision", "most"), ("--shuffled", "-2"), ("--shuffled", "0")])
+def test_a_flag_out_of_its_range_is_told(capsys: pytest.CaptureFixture[str], flag: str, given: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--scorer", "coherence", f"{flag}={given}"])
+    assert f"argument {flag}: '{given}' is no" in capsys.readouterr().err
+
+
 def test_scores_of_a_scorer_come_by_id_and_the_unscored_with_their_reason(conversation: Conversation) -> None:
     bare = conversation.model_copy(update={"blueprint": None, "id": "bare"})
     values, unscored = scores_of([conversation, bare], "personality_consistency", None)

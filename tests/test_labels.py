@@ -60,6 +60,7 @@ def test_all_bad_lines_are_told_at_once_with_the_line_they_begin_on(tmp_path: Pa
     lines = told.value.message.splitlines()
     assert [line.removeprefix(f"{table}:").split(":")[0] for line in lines] == ["5", "6", "7", "8"]
     assert "rating: Input should be a valid number" in lines[0]
+    assert "not 'often'" in lines[0]
     assert "4 cells for 5 columns" in lines[1]
     assert "criterion" in lines[2]
     assert "finite" in lines[3]
@@ -118,8 +119,18 @@ def test_scales_come_from_the_file_beside_the_labels_and_flags_go_first(tmp_path
     assert scales_of(table, ratings, ["warmth=0,10,7"])["warmth"] == Scale(low=0, high=10, good_from=7)
     with pytest.raises(RecordError, match="ana rated warmth of c1 4, off its scale 0-2"):
         scales_of(table, ratings, ["warmth=0,2,1"])
-    with pytest.raises(UsageError, match="no scale for pace"):
+    with pytest.raises(UsageError, match=r"no scale for pace \(1 ratings\)"):
         scales_of(table, [*ratings, Rating(item="c1", criterion="pace", rater="ana", rating=1)])
+
+
+def test_all_ratings_off_their_scale_are_told_at_once_with_the_file(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", HEAD + "c1,warmth,ana,expert,7\nc2,warmth,ana,expert,3\nc3,warmth,ben,expert,0\n")
+    with pytest.raises(RecordError) as told:
+        scales_of(table, read_labels(table), ["warmth=1,5,4"])
+    assert told.value.message.splitlines() == [
+        f"{table}: ana rated warmth of c1 7, off its scale 1-5",
+        f"{table}: ben rated warmth of c3 0, off its scale 1-5",
+    ]
 
 
 def test_a_scale_as_a_flag_says_its_levels_and_which_end_is_bad() -> None:

@@ -98,7 +98,8 @@ def refusals(kind: str, labels: LabelSet, points: Sequence[Point], agreement: Ag
         if labels.conversations < ITEMS:
             found.append(f"{labels.conversations} conversations are fewer than {ITEMS}")
         if labels.raters > 1 and (people.value is None or people.value < MODERATE):
-            found.append(f"people agree with each other only at {people}, below {MODERATE:.2f}")
+            found.append(f"people agree with each other only at {people}, below {MODERATE:.2f}" if people.value is not None
+                         else f"people's agreement with each other is not known: {people.reason}")  # fmt: skip
         good = sum(p.good > 0.5 for p in points)
         if min(good, len(points) - good) < EACH:
             found.append(f"{good} of {len(points)} are good: fewer than {EACH} on one side")
@@ -174,7 +175,9 @@ def stale(card: Card, rubric_sha256: str = "", model: str = "") -> str:
         return "" if card.fingerprint == now else "its card was made for an earlier version of the scorer"
     if card.fingerprint != rubric_sha256:
         return f"its card was made for another version of the rubric ({card.version})"
-    return "" if card.model == model else f"its card was made with another model ({card.model})"
+    if card.model == model:
+        return ""
+    return f"its card was made with another model ({card.model}); {f'here it is {model}' if model else 'no judge_model is set here'}"
 
 
 def best(cards: Iterable[Card]) -> Card | None:

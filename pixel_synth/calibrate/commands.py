@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def calibrate(args: argparse.Namespace) -> int:
     """Make, show and keep a card; exit status 0 whether or not it may gate."""
     labelled = _labelled(args)
     criteria = tuple(args.criterion or _only(labelled))
+    _tell_others(args, labelled, criteria)
     group = {r.group for r in labelled.ratings}.pop() if _made(args) else args.group
     measure, values, unscored = _measured(args, labelled, criteria)
     origin: Origin = args.origin
@@ -84,6 +86,8 @@ def _labelled(args: argparse.Namespace) -> Labelled:
     conversations = _conversations(args.conversations) if args.conversations else ()
     if args.labels:
         labelled = _read(args)
+        if not args.rater and not (conversations or labelled.conversations):
+            raise UsageError(f"{args.labels} does not bring the conversations along", hint="--conversations FILE")
     elif _made(args) and args.conversations:
         labelled = Labelled(args.conversations.stem, "", (), (), {}, {})
     else:
@@ -162,11 +166,21 @@ def _measured(
     return holding.Measure(name, "judge", "recorded", "recorded", args.rater), {r.item: scale.unit(r.rating) for r in ratings}, {}
 
 
+def _tell_others(args: argparse.Namespace, labelled: Labelled, criteria: Sequence[str]) -> None:
+    """Say whose ratings do not count as the people's: a slip in the column would leave them out unseen."""
+    counts = Counter(r.group for r in labelled.ratings if r.criterion in criteria)
+    others = {group: n for group, n in counts.items() if group != args.group}
+    if others and args.group in counts:
+        told = ", ".join(f"{n} of {group!r}" for group, n in sorted(others.items()))
+        print(f"ratings that are not {args.group!r} (--group) and do not count as the people's: {told}", file=sys.stderr)
+
+
 def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measure, dict[str, float], dict[str, str]]:
     from pixel_synth.judges.names import panel_name
     from pixel_synth.judges.rubric import rubric
 
-    ref = rubric(args.judge.split(".")[0]).ref
+    asked = rubric(args.judge.split(".")[0])
+    ref = asked.ref
     metric = f"judge.{args.judge}"
     values: dict[str, float] = {}
     unscored: dict[str, str] = {}
@@ -183,9 +197,14 @@ def _judge(args: argparse.Namespace, labelled: Labelled) -> tuple[holding.Measur
         else:
             values[conversation.id] = value
     if not values:
-        raise UsageError(
-            f"no conversation carries a score of {metric}", hint=f"pixel-synth judge FILE --rubric {args.judge.split('.')[0]} -o OUT first"
-        )
+        head = args.judge.split(".")[0]
+        carried = [why for c in labelled.conversations if (why := unscored[c.id]) and c.score(f"judge.{head}")]
+        if carried:
+            raise UsageError(
+                f"no conversation has a value of {metric}, the first because: {carried[0]}",
+                hint=f"criteria of {head}: {', '.join(asked.criteria)}",
+            )
+        raise UsageError(f"no conversation carries a score of {metric}", hint=f"pixel-synth judge FILE --rubric {head} -o OUT first")
     if len(panels) > 1:
         raise UsageError(
             f"the conversations were not judged by the same models and samples: see {', '.join(list(panels.values())[:2])}",
@@ -221,15 +240,16 @@ def shown(card: Card) -> list[str]:
         f"  split        {'held-out items only' if labels.held_out else 'all items'}; developed on: {labels.trained_on}",
         *(f"  {name:<12} {value}{f' ({value.reason})' if value.reason else ''}" for name, value in figures(card)),
         f"  human scale  {low[1]:.2f} at raw {low[0]:.2f}, {high[1]:.2f} at raw {high[0]:.2f}",
-        *(f"  precision {c.wanted:.2f}  {_cut(c)}" for c in card.cuts),
+        *(f"  precision {c.wanted:.2f}  {_cut(c, good / len(card.points))}" for c in card.cuts),
     ]
     return [*lines, *(f"  MAY NOT GATE: {why}" for why in card.refusals), *(["  may gate"] if card.gates else [])]
 
 
-def _cut(c: Cut) -> str:
+def _cut(c: Cut, all_good: float) -> str:
     if c.raw is None:
         return c.reason
-    return f"raw score from {c.raw:.3f} on: {c.precision:.2f} [{c.low:.2f}, {c.high:.2f}] of {c.above} are good, recall {c.recall or 0:.2f}"
+    found = f"{c.precision:.2f} [{c.low:.2f}, {c.high:.2f}] of {c.above} are good (of all: {all_good:.2f})"
+    return f"raw score from {c.raw:.3f} on: {found}, recall {c.recall or 0:.2f}"
 
 
 def figures(card: Card) -> list[tuple[str, Interval]]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,7 @@ def read_labels(path: Path) -> list[Rating]:
                 first[key] = line
                 ratings.append(rating)
     if bad:
-        more = f"\nand {len(bad) - TOLD} more bad lines" if len(bad) > TOLD else ""
-        raise RecordError("\n".join(bad[:TOLD]) + more, hint=f"a row has the columns {', '.join(COLUMNS)}; nothing was read")
+        raise RecordError(_few(bad), hint=f"a row has the columns {', '.join(COLUMNS)}; nothing was read")
     if not ratings:
         raise RecordError(f"{path} holds no ratings")
     return ratings
@@ -190,32 +190,38 @@ def scales_of(path: Path, ratings: Sequence[Rating], flags: Sequence[str] = ()) 
     """
     beside = path.with_suffix(".scales.yaml")
     scales = (read_scales(beside) if beside.is_file() else {}) | dict(scale_flag(flag) for flag in flags)
-    if missing := sorted({rating.criterion for rating in ratings} - set(scales)):
+    counts = Counter(rating.criterion for rating in ratings)
+    if missing := sorted(counts.keys() - scales):
         raise UsageError(
-            f"no scale for {', '.join(missing)}",
-            hint=f"write {beside.name} beside the labels or give --scale {missing[0]}=low,high,good_from",
+            f"{path}: no scale for {', '.join(f'{name} ({counts[name]} ratings)' for name in missing)}",
+            hint=f"a slip of the pen? mend it; else write {beside.name} beside the labels or give --scale {missing[0]}=low,high,good_from",
         )
-    check_scales(ratings, scales)
+    check_scales(ratings, scales, path)
     return scales
 
 
-def check_scales(ratings: Iterable[Rating], scales: Mapping[str, Scale]) -> None:
+def check_scales(ratings: Iterable[Rating], scales: Mapping[str, Scale], path: Path | None = None) -> None:
     """Hold the ratings against their scales.
 
     Raises:
-        RecordError: When one lies off its scale.
+        RecordError: For all that lie off their scale at once, with the file where it is given.
     """
-    for rating in ratings:
-        scale = scales[rating.criterion]
-        if not scale.low <= rating.rating <= scale.high:
-            raise RecordError(
-                f"{rating.rater} rated {rating.criterion} of {rating.item} {rating.rating:g}, off its scale {scale.low:g}-{scale.high:g}"
-            )
+    off = [(r, scales[r.criterion]) for r in ratings if not scales[r.criterion].low <= r.rating <= scales[r.criterion].high]
+    if off:
+        where = f"{path}: " if path else ""
+        bad = [f"{where}{r.rater} rated {r.criterion} of {r.item} {r.rating:g}, off its scale {s.low:g}-{s.high:g}" for r, s in off]
+        raise RecordError(_few(bad), hint="mend the rating, or the scale")
+
+
+def _few(bad: Sequence[str]) -> str:
+    """Return the first bad lines, and how many more there are."""
+    return "\n".join(bad[:TOLD]) + (f"\nand {len(bad) - TOLD} more bad lines" if len(bad) > TOLD else "")
 
 
 def _said(error: ValidationError) -> str:
     first = error.errors()[0]
-    return ": ".join((*(str(key) for key in first["loc"]), first["msg"]))
+    given = f", not {first['input']!r}" if isinstance(first["input"], str | float) else ""
+    return ": ".join((*(str(key) for key in first["loc"]), first["msg"])) + given
 
 
 def _text(path: Path) -> str:
@@ -245,7 +251,10 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
         if not header:
             header = cells
             if len(set(header)) != len(header) or not set(COLUMNS) - {"group"} <= set(header) <= set(COLUMNS):
-                raise RecordError(f"{path}:{line}: the columns are {', '.join(header)}", hint=f"they are to be {','.join(COLUMNS)}")
+                raise RecordError(
+                    f"{path}:{line}: the columns are {', '.join(header)}",
+                    hint=f"they are to be {','.join(COLUMNS)}, with commas between them",
+                )
         elif len(cells) != len(header):
             yield line, f"{len(cells)} cells for {len(header)} columns"
         else:

@@ -50,7 +50,7 @@ def add_commands(commands: Any) -> None:
         "--scale", action="append", metavar="C=LOW,HIGH,GOOD[,bad]", help="scale of a criterion: bounds, least good, bad if high is bad"
     )
     p.add_argument("--group", default="expert", help="whose ratings count as the people's (default expert)")
-    p.add_argument("--shuffled", type=int, metavar="K", help="instead of ratings: the conversations against K shuffled copies of each")
+    p.add_argument("--shuffled", type=_count, metavar="K", help="instead of ratings: the conversations against K shuffled copies of each")
     p.add_argument("--swapped", action="store_true", help="instead of ratings: generated conversations against copies with another persona")
     p.add_argument("--planned", action="store_true", help="instead of ratings: the planned difficulty of generated conversations")
     p.add_argument("--name", metavar="NAME", help="name of the label set on the card; default: from the file")
@@ -60,7 +60,7 @@ def add_commands(commands: Any) -> None:
         "--origin", choices=("people", "constructed"), default="people", help="constructed: labels written to order; such cards never gate"
     )
     p.add_argument(
-        "--precision", type=float, action="append", metavar="P", help="also find the threshold for this precision; may be repeated"
+        "--precision", type=_share, action="append", metavar="P", help="also find the threshold for this precision; may be repeated"
     )
     p.add_argument("--held-out", action="store_true", help="only the three fifths of the items that nothing is tuned on")
     p.add_argument(
@@ -76,6 +76,22 @@ def add_commands(commands: Any) -> None:
     listing.set_defaults(run=cards)
     listing.add_argument("name", nargs="?", help="show this card (its name or beginning) in full")
     listing.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of copies, 1 or more")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share above 0 and up to 1, such as 0.9")
+    return value
 
 
 def calibrate(args: argparse.Namespace) -> int:
