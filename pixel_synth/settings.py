@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from pixel_synth.errors import UsageError
 from pixel_synth.records import Category, Difficulty, Risk
@@ -38,6 +45,8 @@ THRESHOLDS = {
     "clinical_compliance": 0.90,
 }
 METRICS = frozenset(THRESHOLDS) | {"language_quality", "complexity", "urgency"}
+# How a setting that is no plain word is spelled in the environment.
+SPELLED = {"thresholds": """PIXEL_THRESHOLDS='{"judge.epitome": 0.5}'"""}
 # What may change between the start of a run and its resumption, because it decides how and not what is made.
 RUNTIME_KEYS = frozenset(
     "workers window out accept base_url judge_base_url tries timeout_s patience_s budget_tokens budget_hours ray structured dialect "
@@ -121,7 +130,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_metrics(cls, given: dict[str, float]) -> dict[str, float]:
         if unknown := sorted(name for name in set(given) - METRICS if not name.startswith("judge.")):
-            raise ValueError(f"unknown metric {', '.join(unknown)} (known: {', '.join(sorted(METRICS))})")
+            raise ValueError(f"unknown metric {', '.join(unknown)} (known: {', '.join(sorted(METRICS))}, judge.<rubric>)")
+        if parts := sorted(name for name in given if name.startswith("judge.") and name.count(".") > 1):
+            raise ValueError(f"{', '.join(parts)}: a rubric is taken as a whole, as {parts[0].rpartition('.')[0]}")
         return given
 
     @model_validator(mode="after")
@@ -233,6 +244,16 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**{key: value for key, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"pixel.toml: {error}") from error
+    except SettingsError as error:
+        name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
+        variable = f"PIXEL_{name.upper()}"
+        raise UsageError(
+            f"{variable} is no JSON: {os.environ.get(variable, '')}", hint=SPELLED.get(name, "as pixel-synth config show prints it")
+        ) from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise UsageError("unusable settings\n" + "\n".join(f"  {line}" for line in lines), hint="pixel-synth config show") from error
+        dotted = any(e["loc"] == ("judge",) or e["loc"] == ("thresholds", "judge") for e in error.errors())
+        hint = f'a threshold on a judge is [thresholds] "judge.epitome" = 0.5 in pixel.toml, quoted, or {SPELLED["thresholds"]}'
+        raise UsageError(
+            "unusable settings\n" + "\n".join(f"  {line}" for line in lines), hint=hint if dotted else "pixel-synth config show"
+        ) from error

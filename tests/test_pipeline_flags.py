@@ -78,6 +78,7 @@ def test_a_preview_of_nothing_is_a_usage_error_and_starts_no_run(tmp_path: Path,
         (("--workers", "-1"), "workers"),
         (("--judge-model", "a", "--judge-model", "a"), "names a model twice"),
         (("--judge-model", "a", "--judge-base-url", "b=http://h/v1"), "judge_base_url names b"),
+        (("--judge", "epitome", "--judge-base-url", "http://127.0.0.1:9/v1"), "no judge is asked for the threshold judge.alliance"),
         (("--judge-samples", "0"), "judge_samples"),
         (("--risk", "extreme"), "extreme"),
         (("-n", "many"), "many"),
@@ -85,8 +86,10 @@ def test_a_preview_of_nothing_is_a_usage_error_and_starts_no_run(tmp_path: Path,
     ],
 )
 def test_a_wrong_flag_has_status_2_and_says_which(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], said: str
 ) -> None:
+    if "alliance" in said:
+        monkeypatch.setenv("PIXEL_THRESHOLDS", '{"judge.alliance": 0.5}')
     assert call(*args) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

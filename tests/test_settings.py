@@ -155,6 +155,30 @@ def test_an_unknown_metric_is_a_usage_error_that_names_it(key: str) -> None:
         load_settings(**{key: {"coherance": 0.5}})
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("judge.epitome=0.5", "PIXEL_THRESHOLDS is no JSON: judge.epitome=0.5"),
+        ('{"judge": {"epitome": 0.5}}', "thresholds.judge: "),
+        ('{"judge.epitome.explorations": 0.5}', "a rubric is taken as a whole, as judge.epitome"),
+    ],
+)
+def test_a_threshold_on_a_judge_that_is_spelled_wrongly_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    monkeypatch.setenv("PIXEL_THRESHOLDS", text)
+    with pytest.raises(UsageError) as told:
+        load_settings()
+    assert said in told.value.message
+
+
+def test_a_threshold_on_a_judge_needs_quotes_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "pixel.toml").write_text("[thresholds]\njudge.epitome = 0.5\n")
+    with pytest.raises(UsageError) as told:
+        load_settings()
+    assert told.value.hint is not None
+    (tmp_path / "pixel.toml").write_text(told.value.hint.split(" is ")[1].split(" in ")[0].replace("] ", "]\n"))
+    assert load_settings().thresholds["judge.epitome"] == 0.5
+
+
 def test_the_composer_takes_no_model_name_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXEL_MODEL", "some-model")
     monkeypatch.setenv("PIXEL_ENGINE", "composer")

@@ -142,6 +142,11 @@ def _run(job: str, args: argparse.Namespace, build: Build) -> int:
         settings = settings.model_copy(update={"accept": args.preview})
     for name in settings.judges:
         session_rubric(name)
+    if unasked := sorted(m for m in settings.thresholds if m.startswith("judge.") and m.removeprefix("judge.") not in settings.judges):
+        raise UsageError(
+            f"no judge is asked for the threshold {', '.join(unasked)}",
+            hint=f"--judge {unasked[0].removeprefix('judge.')}, or take the threshold out",
+        )
     plan = make_plan(settings, load())
     if args.dry_run:
         screen.dry_run(plan, settings)
@@ -248,7 +253,8 @@ def _fill(run: Any, plan: Any, settings: Any, build: Build, *, fail_on_drift: bo
             supervise.generate(build, run, workers, show, screen.starting())
     generated = time.monotonic()
     tally = finish.finish(run, plan)
-    seconds = {"generate_s": round(generated - began, 2), "publish_s": round(time.monotonic() - generated, 2)}
+    earlier = float(run.info.get("seconds", {}).get("generate_s", 0.0))  # of the starts before this one, as the tokens are
+    seconds = {"generate_s": round(earlier + generated - began, 2), "publish_s": round(time.monotonic() - generated, 2)}
     status = "done" if tally.books.accepted == settings.accept else "shortfall"
     run.update(status=status, seconds=seconds)
     run.log("publish", status, **tally.books._asdict())
