@@ -14,10 +14,13 @@ from pixel_synth.calibrate.card import Card, scored
 from pixel_synth.calibrate.fit import HumanMap
 from pixel_synth.calibrate.hold import Measure, hold, scorer
 from pixel_synth.calibrate.labels import Rating, Scale
+from pixel_synth.curate.filter import rescored
 from pixel_synth.curate.gate import Gate, Limit, missing_facts, settle
 from pixel_synth.curate.review import reviewed
+from pixel_synth.errors import UsageError
 from pixel_synth.judges.rubric import rubric
-from pixel_synth.records import Conversation, Fact, Message, Part, Score, Verdict
+from pixel_synth.knowledge import load
+from pixel_synth.records import Conversation, Fact, Message, Opinion, Part, Score, Verdict
 from pixel_synth.settings import Settings
 
 LIMITS = Settings().thresholds
@@ -246,6 +249,19 @@ def test_a_fact_counts_only_from_the_speaker_it_was_promised_of(conversation: Co
 
 def test_a_conversation_without_a_plan_owes_no_facts(conversation: Conversation) -> None:
     assert missing_facts(conversation.model_copy(update={"blueprint": None})) == ()
+
+
+def test_a_card_of_one_judge_does_not_count_for_another_ones_answers(conversation: Conversation) -> None:
+    gate = Gate(scales={"judge.epitome": HumanMap(knots=((0.0, 0.1), (1.0, 0.9)))})
+    settings = Settings(judge_model=("m",), judge_base_url=("http://127.0.0.1:9/v1",))
+
+    def filtered(judge: str) -> Conversation:
+        score = Score(metric="judge.epitome", value=1.0, panel=(Opinion(judge=judge, value=1.0),))
+        return rescored(conversation.model_copy(update={"scores": (score,)}), load(), settings, gate)
+
+    assert filtered("m").scores[-1].calibrated == 0.9
+    with pytest.raises(UsageError, match="answered by other, but the card is of m"):
+        filtered("other")
 
 
 def test_a_judge_with_a_card_and_no_threshold_is_put_on_the_human_scale(labelled: Labelled) -> None:

@@ -8,10 +8,11 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from pixel_synth.calibrate.card import scored
-from pixel_synth.curate.gate import Gate, settle
+from pixel_synth.curate.gate import Gate, judging_model, settle
 from pixel_synth.curate.review import reviewed
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import read, whole
+from pixel_synth.judges.names import answered_by
 from pixel_synth.knowledge import Knowledge, load
 from pixel_synth.records import Conversation, Score
 from pixel_synth.scorers import METRICS
@@ -19,8 +20,19 @@ from pixel_synth.settings import Settings, load_settings
 
 
 def rescored(conversation: Conversation, knowledge: Knowledge, settings: Settings, gate: Gate) -> Conversation:
-    """Return the record with fresh scores of the scorers, the overall score after them, and what judges had said of it."""
+    """Return the record with fresh scores of the scorers, the overall score after them, and what judges had said of it.
+
+    Raises:
+        UsageError: When a judge's card counts here, and the score is another judge's.
+    """
     judged = tuple(s for s in conversation.scores if s.metric.startswith("judge."))
+    carded = {limit.metric for limit in gate.limits if limit.scale} | set(gate.scales)
+    for score in judged:
+        if score.metric in carded and (who := answered_by(score)) != judging_model(settings):
+            raise UsageError(
+                f"{conversation.id}: {score.metric} was answered by {who or 'nobody named'}, but the card is of {judging_model(settings)}",
+                hint="set judge_model and judge_samples to what judged the file, or judge it again",
+            )
     return conversation.model_copy(update={"scores": gate.scaled((*scored(conversation, knowledge, settings.weights), *judged))})
 
 

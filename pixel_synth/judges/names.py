@@ -6,7 +6,7 @@ A judge tends to like what it wrote itself (Panickssery et al., 2024, "LLM evalu
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from pixel_synth.records import Conversation, Score
 
@@ -33,9 +33,14 @@ def same_model(one: str, other: str) -> bool:
     return bool(plain(one)) and plain(one) == plain(other)
 
 
-def panel_name(models: Sequence[str], samples: int) -> str:
+def panel_name(models: Collection[str], samples: int) -> str:
     """Return the name of a panel, under which its calibration cards run: its models in the order of the alphabet, and how many samples."""
     return " + ".join(sorted(models)) + (f" x{samples}" if samples > 1 else "")
+
+
+def answered_by(score: Score) -> str:
+    """Return the name of the panel that gave a score, "" where the score does not say."""
+    return panel_name({o.judge for o in score.panel} - {""}, len({o.sample for o in score.panel}))
 
 
 def selfsame(conversation: Conversation, judge_model: str) -> bool:
