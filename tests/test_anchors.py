@@ -183,6 +183,15 @@ def test_the_first_run_makes_the_baseline_and_the_next_is_held_against_it(tmp_pa
     assert one.now == pytest.approx(fmean(v for v in baseline.means(3).values() if v is not None))
 
 
+def test_silence_is_no_baseline(tmp_path: Path, knowledge: Knowledge) -> None:
+    with JudgeServer(lambda *_: "unclear", "one") as server:
+        silent = anchoring.shifts(anchored(tmp_path, server), knowledge)[-1]
+    with JudgeServer(Wavering(), "one") as server:
+        first = anchoring.shifts(anchored(tmp_path, server), knowledge)[-1]
+    assert (silent.now, silent.note) == (None, "no anchor was scored, so there is no baseline")
+    assert (first.n, first.note) == (12, "this run is the baseline")
+
+
 def test_anchors_are_judged_once_and_from_the_ledger_the_same(tmp_path: Path, knowledge: Knowledge) -> None:
     with JudgeServer(Wavering(), "one") as server:
         run = anchored(tmp_path, server)

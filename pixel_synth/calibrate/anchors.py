@@ -190,7 +190,8 @@ def judge_shift(now: Judged, baseline: Judged | None) -> Shift:
     if baseline is None:
         means = [v for v in now.means(now.samples).values() if v is not None]
         mean = fmean(means) if means else None
-        return Shift(metric=name, model=now.model, n=len(means), now=mean, note="this run is the baseline")
+        note = "this run is the baseline" if means else "no anchor was scored, so there is no baseline"
+        return Shift(metric=name, model=now.model, n=len(means), now=mean, note=note)
     m = min(now.samples, baseline.samples)
     found = _compared(name, now.model, baseline.means(m), now.means(m))
     if found.shift is None:

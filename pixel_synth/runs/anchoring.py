@@ -97,10 +97,10 @@ async def judge(run: Run, asker: Asker, known: dict[str, Judged | None]) -> Anch
 
 
 def keep(run: Run, found: Anchored) -> None:
-    """Write what was found, and after it the baselines that are new: a run is never held against itself."""
+    """Write what was found, and after it the baselines that are new: a run is never held against itself, nor one against silence."""
     write_atomic(run.path / FILE, found.model_dump_json(indent=1) + "\n")
     for compared in found.judges:
-        if compared.baseline is None:
+        if compared.baseline is None and any(v is not None for v in compared.now.means(compared.now.samples).values()):
             write_atomic(run.path.parent / "anchors" / f"{compared.now.key}.json", compared.now.model_dump_json(indent=1) + "\n")
 
 
