@@ -137,7 +137,12 @@ def test_answers_without_use_leave_scores_unscored_and_counted(talks: Path, tmp_
     out = tmp_path / "out.jsonl"
     with Mock("--fault", "truncate=0.3", "--fault", "prose=0.3", "--fault-tries", "-1", "--spare", "3") as mock:
         main(["judge", str(talks), "--rubric", "epitome", "-o", str(out), "--base-url", mock.url])
-    assert f"{N} scores, {N} of them unscored" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert f"{N} scores, {N} of them unscored" in told.out
+    assert "the first without a value: c" in told.err
+    silent = ["calibrate", "--judge", "epitome", "--conversations", str(out), "--shuffled", "1", "--dry-run"]
+    assert main(silent) == 2
+    assert "no conversation has a value of judge.epitome, the first because: " in capsys.readouterr().err
     kinds = {score_of(c, "epitome").reason.split(":")[0] for c in read(out)}
     assert kinds <= {"invalid", "truncated"}
     assert all(score_of(c, "epitome").value is None for c in read(out))

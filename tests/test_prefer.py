@@ -50,6 +50,21 @@ def test_conversations_are_paired_by_id_then_by_the_clients_words(files: tuple[P
     assert [e.partition(": ")[0] for e in found.errors] == [f"{files[1]}:{N + 3}"]
 
 
+def test_two_generators_of_one_plan_are_paired_by_it(tmp_path: Path, conversation: Conversation) -> None:
+    said = tuple(m.model_copy(update={"content": f"{m.content} So it is."}) for m in conversation.messages)
+    other = conversation.model_copy(update={"id": "of another model", "messages": said})
+    a, b = _file(tmp_path / "a.jsonl", [conversation]), _file(tmp_path / "b.jsonl", [other])
+    assert [(x.id, y.id) for x, y in matched(a, b).pairs] == [(conversation.id, "of another model")]
+
+
+def test_nothing_to_compare_is_an_error_and_asks_nobody(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
+    alone = _file(tmp_path / "c.jsonl", [session("c", "We went to the sea, we two.", WARM)])
+    with JudgeServer(warmer, "judge") as server:
+        assert prefer((files[0], alone), tmp_path / "out.jsonl", server) == 2
+        assert server.prompts == []
+    assert "there is nothing to compare" in capsys.readouterr().err
+
+
 def test_who_goes_by_the_words_finds_one_side_and_no_bias(files: tuple[Path, Path], tmp_path: Path, capsys: CAPTURE) -> None:
     out = tmp_path / "deep" / "out.jsonl"
     with JudgeServer(warmer, "judge") as server:

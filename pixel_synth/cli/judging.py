@@ -35,7 +35,12 @@ def _add_prefer(commands: Any) -> None:
     p: argparse.ArgumentParser = commands.add_parser("prefer", help=told, description=told)
     p.set_defaults(run=prefer)
     p.add_argument("a", type=Path, metavar="FILE_A", help="conversations of one side")
-    p.add_argument("b", type=Path, metavar="FILE_B", help="conversations of the other: a pair has the same id, else the same client words")
+    p.add_argument(
+        "b",
+        type=Path,
+        metavar="FILE_B",
+        help="conversations of the other; what has the same id, plan or client words is a pair",
+    )
     p.add_argument("--rubric", default="preference", metavar="NAME", help="a rubric that asks about pairs (default preference)")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="a line per pair: what won by each criterion, and both answers")
     p.add_argument("--dry-run", action="store_true", help="say how many pairs and calls it takes; ask nothing")
@@ -83,6 +88,8 @@ def prefer(args: argparse.Namespace) -> int:
     for line in found.errors:
         print(line, file=sys.stderr)
     print(found.told(args.a, args.b))
+    if not found.pairs:
+        raise UsageError("there is nothing to compare", hint="two runs of one --seed share their plans; two files, ids or client words")
     if args.dry_run:
         print(f"{2 * len(found.pairs)} calls, each pair in both orders; repairs come on top")
     else:
@@ -119,8 +126,8 @@ def calibrated(found: Rubric) -> str:
     here = [card for card in cards if card.fingerprint == found.sha256]
     if not here:
         return "not calibrated" + (", its cards are of another version" if cards else "")
-    told = (f"{card.metric} with {card.model} ({'may gate' if card.gates else 'may not gate'})" for card in here)
-    return f"calibrated: {', '.join(told)}"
+    told = ", ".join(f"{card.metric} with {card.model} ({'may gate' if card.gates else 'may not gate'})" for card in here)
+    return f"{'calibrated' if any(card.gates for card in here) else 'not calibrated'}: {told}"
 
 
 def tell_cost(args: argparse.Namespace, asked: tuple[Rubric, ...]) -> int:
@@ -183,7 +190,7 @@ def judge_all(path: Path, output: Path, asked: tuple[Rubric, ...], settings: Set
 
         async def run() -> Counts:
             try:
-                with screen.progress(max(1, len(order)), "conversations") as show:
+                with screen.progress(max(1, len(order)), "conversations", "scores") as show:
                     return await judge_file(job, order, asker, base, _window(settings), show, lambda line: print(line, file=sys.stderr))
             finally:
                 await asker.close()
@@ -193,6 +200,8 @@ def judge_all(path: Path, output: Path, asked: tuple[Rubric, ...], settings: Set
         f"{counts.lines} lines = {counts.judged} judged + {counts.already} judged before + {counts.repeated} repeated "
         f"+ {counts.rejected} rejected; {counts.scores} scores, {counts.unscored} of them unscored; in {output}"
     )
+    if counts.silent:
+        print(f"the first without a value: {counts.silent}", file=sys.stderr)
     return 1 if counts.rejected else 0
 
 
@@ -209,7 +218,7 @@ def prefer_all(output: Path, asked: Rubric, found: Matched, settings: Settings) 
 
         async def run() -> tuple[int, int]:
             try:
-                with screen.progress(max(1, len(found.pairs)), "pairs") as show:
+                with screen.progress(max(1, len(found.pairs)), "pairs", "told apart") as show:
                     return await prefer_pairs(job, found.pairs, asker, _window(settings), show)
             finally:
                 await asker.close()

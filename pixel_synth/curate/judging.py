@@ -39,7 +39,7 @@ class Judging(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What became of the lines of a file: lines = judged + already + repeated + rejected."""
+    """What became of the lines of a file: lines = judged + already + repeated + rejected; ``silent`` is the first score without a value."""
 
     lines: int = 0
     judged: int = 0
@@ -48,6 +48,7 @@ class Counts(NamedTuple):
     rejected: int = 0
     scores: int = 0
     unscored: int = 0
+    silent: str = ""
 
 
 class Cost(NamedTuple):
@@ -159,7 +160,8 @@ async def judge_file(
         nonlocal counts
         scores = [await judge_panel(r.name, conversation, ask, job.repairs, job.members, knowledge) for r in job.rubrics]
         unscored = counts.unscored + sum(s.value is None for s in scores)
-        counts = counts._replace(judged=counts.judged + 1, scores=counts.scores + len(scores), unscored=unscored)
+        silent = counts.silent or next((f"{conversation.id}: {s.metric}: {s.reason}" for s in scores if s.value is None), "")
+        counts = counts._replace(judged=counts.judged + 1, scores=counts.scores + len(scores), unscored=unscored, silent=silent)
         show(counts.judged + counts.already, counts.scores - counts.unscored)
         return _judged(conversation, scores, job).line()
 

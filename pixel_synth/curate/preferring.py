@@ -1,6 +1,7 @@
 """Compare the conversations of two files pair by pair: which therapist side helps more, and does the judge go by the words or the place?
 
-A pair has the same id in both files; what is left is paired by what the client says, in the order of the files.  Each pair is asked in
+A pair has the same id in both files; what is left is paired by its plan (two generators that were given the same blueprint), and then by
+what the client says, in the order of the files.  Each pair is asked in
 both orders (`pixel_synth.judges.pairs`) and gives one line (`Preference`); as with ``judge``, the same call goes on where it ended.
 """
 
@@ -74,7 +75,7 @@ def key(pair: Pair) -> str:
 
 
 def matched(a: Path, b: Path) -> Matched:
-    """Pair the conversations of two files: by id, and those left by the client's words; an id or a talk is used once.
+    """Pair the conversations of two files: by id, those left by blueprint, then by the client's words; each talk is used once.
 
     Raises:
         RecordError: When a file cannot be read.
@@ -82,6 +83,7 @@ def matched(a: Path, b: Path) -> Matched:
     errors: list[str] = []
     ours, theirs = _taken_in(a, errors), _taken_in(b, errors)
     partner = _partners(ours, theirs, lambda c: c.id, {})
+    partner = _partners(ours, theirs, lambda c: c.blueprint.id if c.blueprint else "", partner)
     partner = _partners(ours, theirs, _client_words, partner)
     pairs = [(ours[i], theirs[j]) for i, j in sorted(partner.items())]
     kept = tuple(pair for pair in pairs if len({masked(side, instructions(side)).messages for side in pair}) == 2)
@@ -101,7 +103,7 @@ def _partners(
     free: dict[str, list[int]] = {}
     taken = set(known.values())
     for j, other in enumerate(theirs):
-        if j not in taken:
+        if j not in taken and what(other):
             free.setdefault(what(other), []).append(j)
     found = {i: free[what(one)].pop(0) for i, one in enumerate(ours) if i not in known and free.get(what(one))}
     return known | found

@@ -31,7 +31,7 @@ def say(text: str = "") -> None:
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress(total: int, unit: str, good: str = "accepted") -> Iterator[Callable[[int, int], None]]:
     """Show a bar with rate and ETA on a terminal, plain lines elsewhere (one every tenth, and every 30 s)."""
     if sys.stderr.isatty():
         from rich.console import Console
@@ -48,7 +48,7 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
                     first.extend((time.monotonic(), done))
                 spent = time.monotonic() - first[0] if first else 0.0
                 rate = f"{(done - first[1]) / spent:.1f}/s" if spent > 1 else "starting the pipeline" if not done else ""
-                bar.update(task, completed=done, rate=f"{rate} {accepted} accepted")
+                bar.update(task, completed=done, rate=f"{rate} {accepted} {good}")
 
             yield update
         return
@@ -64,7 +64,7 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
             spent = now - began
             fresh = done - before
             eta = f", {fresh / spent:.1f}/s, about {spent / fresh * (total - done):.0f} s left" if fresh else ""
-            say(f"  {done}/{total} {unit} ({accepted} accepted) after {spent:.0f} s{eta}")
+            say(f"  {done}/{total} {unit} ({accepted} {good}) after {spent:.0f} s{eta}")
 
     yield plain
 
