@@ -185,6 +185,14 @@ def test_advice_is_given_for_what_is_wrong(published: Published) -> None:
     assert "composer" in lines
 
 
+def test_advice_does_not_send_to_rejects_of_a_threshold_that_did_not_count(published: Published) -> None:
+    row = next(m for m in published.facts["metrics"] if m["threshold"] is not None) | {"pass": 0.5}
+    told = {s: report.advice(published.facts | {"metrics": [row | {"standing": s}]}) for s in ("refused", "uncalibrated")}
+    assert [line for line in told["refused"] if line.endswith("it did not count")]
+    assert not [line for line in told["refused"] if "--rejected" in line]
+    assert [line for line in told["uncalibrated"] if "--rejected" in line]
+
+
 def test_a_report_of_nothing_accepted_renders_in_every_format(published: Published, tmp_path: Path) -> None:
     lost = [
         o.model_copy(update={"accepted": False, "attempts": tuple(a for a in o.attempts if a.status == "failed")})

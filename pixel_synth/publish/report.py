@@ -170,10 +170,8 @@ def advice(f: dict[str, Any]) -> list[str]:
     lines = [f"drift: {s['alert']}; read the anchors' answers before you trust its numbers" for s in f["anchors"] if s["alert"]]
     for m in f["metrics"]:
         if m["threshold"] is not None and m["pass"] is not None and m["pass"] < 0.9:
-            lines.append(
-                f"{m['metric']}: {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; "
-                "read the others with `pixel-synth show RUN --rejected`"
-            )
+            todo = "it did not count" if m["standing"] == "refused" else "read the others with `pixel-synth show RUN --rejected`"
+            lines.append(f"{m['metric']}: {m['pass']:.0%} of the written conversations pass {m['threshold']:.2f}; {todo}")
     refused = [m["metric"] for m in f["metrics"] if m["standing"] == "refused"]
     if refused:
         lines.append(
