@@ -8,7 +8,6 @@ may not use a variable the front matter does not declare.  The rubrics in ``judg
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 
 from pixel_synth.errors import PromptError
 from pixel_synth.records import PromptRef
+from pixel_synth.shipped import shipped
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -61,11 +61,7 @@ def _environment() -> SandboxedEnvironment:
 
 def prompts_dir() -> Path:
     """Return ``PIXEL_PROMPTS_DIR``, the checkout's ``prompts/``, or the installed copy."""
-    if override := os.environ.get("PIXEL_PROMPTS_DIR"):
-        return Path(override)
-    package = Path(__file__).resolve().parent
-    checkout = package.parent / "prompts"
-    return checkout if checkout.is_dir() else package / "_data" / "prompts"
+    return shipped("prompts")
 
 
 @cache

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable
 from random import Random
 
 from aiohttp import web
+from threaded import Threaded
 
 from pixel_synth.llms.mock.__main__ import parser
 from pixel_synth.llms.mock.answers import Schema, Writer
@@ -56,7 +56,7 @@ def reply(wish: Wish, choose: Choose) -> dict[str, dict[str, str]]:
     return verdict
 
 
-class JudgeServer(Server):
+class JudgeServer(Server, Threaded):
     """A server for as long as a ``with`` block lasts; what is no verdict (the canary) is answered as by any mock server.
 
     Args:
@@ -64,29 +64,12 @@ class JudgeServer(Server):
         models: Names under which it judges.
     """
 
+    runner = {"handler_cancellation": True, "shutdown_timeout": 0.1}  # noqa: RUF012
+
     def __init__(self, choose: Choose = best, *models: str) -> None:
         super().__init__(parser().parse_args(["--model", *(models or ("critic",))]), Faults({}, 1, 0, ()), Pace())
         self.choose, self.asked, self.prompts = choose, Counter[str](), list[str]()
         self.fail_after: int | None = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> JudgeServer:
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> str:
-        self._runner = web.AppRunner(self.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
 
     async def _completion(self, wish: Wish, fault: str | None) -> web.Response:
         if wish.schema is None or not str(wish.schema.get("title", "")).startswith("verdict_"):

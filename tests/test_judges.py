@@ -293,7 +293,7 @@ def test_the_schema_asks_for_evidence_first_and_for_every_criterion() -> None:
         ("Qwen/Qwen2.5-7B-Instruct", "/models/qwen2.5-7b-instruct-awq/", True),
         ("Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5:7b-instruct", True),
         ("meta-llama/Llama-3.1-8B-Instruct", "RedHatAI/Llama-3.1-8B-Instruct-quantized.w4a16", True),
-        ("/root/hub/models--Qwen--Qwen3-8B/snapshots/0123abcd", "Qwen/Qwen3-8B-FP8", True),
+        ("hub/models--Qwen--Qwen3-8B/snapshots/0123abcd", "Qwen/Qwen3-8B-FP8", True),
         ("Mistral-7B-Instruct-v0.3.Q4_K_M.gguf", "mistralai/Mistral-7B-Instruct-v0.3", True),
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B-Instruct", False),
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-72B", False),

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pixel_synth"
 ORDER = (
     {""},
     {"errors"},
-    {"records", "draw", "grammar", "lexical"},
+    {"records", "draw", "grammar", "lexical", "shipped"},
     {"settings", "prompts", "jsonl"},
     {"knowledge"},
     {"llms"},

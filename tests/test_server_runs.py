@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from processes import Ended, Process
+from threaded import Threaded
 
 from pixel_synth.calibrate.anchors import sessions
 from pixel_synth.knowledge import Knowledge
@@ -189,35 +189,19 @@ def exact(out: Path) -> Done:
 JOBS: dict[str, Callable[[Path], Done]] = {f.__name__: f for f in (undisturbed, passing, lasting, judged, revived, budgeted, timed, exact)}
 
 
-class Recited:
+class Recited(Threaded):
     """A server in a thread that knows the composer's answer to every request of a run, by its messages."""
 
     def __init__(self, n: int, spoiled: int = 3) -> None:
         self.asked: Counter[str] = Counter()
         self.unknown = 0
         self._answers = _answers(n, spoiled)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Recited:
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> str:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return app
 
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "reciter"}]})

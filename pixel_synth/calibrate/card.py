@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from pixel_synth.jsonl import conversations
 from pixel_synth.knowledge.load import Knowledge
 from pixel_synth.records import Conversation, Record, Score
 from pixel_synth.scorers import overall, reference, score_all
+from pixel_synth.shipped import shipped
 
 OWN = Path("cards")
 Origin = Literal["people", "order", "constructed"]
@@ -140,11 +140,7 @@ def behaviours() -> dict[str, str]:
 
 def calibration_dir() -> Path:
     """Return ``PIXEL_CALIBRATION_DIR``, the checkout's ``calibration/``, or the installed copy."""
-    if override := os.environ.get("PIXEL_CALIBRATION_DIR"):
-        return Path(override)
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "calibration"
-    return checkout if checkout.is_dir() else package / "_data" / "calibration"
+    return shipped("calibration")
 
 
 def load_cards(own: Path = OWN) -> tuple[Card, ...]:

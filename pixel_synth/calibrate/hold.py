@@ -200,7 +200,7 @@ def lengths_of(conversations: Sequence[Conversation], metric: str = "") -> dict[
 
 def _good(scale: Scale, criteria: Sequence[str]) -> str:
     side = "at most" if scale.high_is_bad else "at least"
-    what = criteria[0] if len(criteria) == 1 else f"the mean of {', '.join(criteria)} as 0–1 (high is good)"
+    what = criteria[0] if len(criteria) == 1 else f"the mean of {', '.join(criteria)}, laid on 1–5 (high is good),"
     return f"{what} {side} {scale.good_from:g} of {scale.low:g}–{scale.high:g}"
 
 

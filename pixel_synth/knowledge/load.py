@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from pixel_synth.errors import KnowledgeError
 from pixel_synth.knowledge import cache
 from pixel_synth.knowledge.models import KINDS
 from pixel_synth.knowledge.pieces import Entry, Source
+from pixel_synth.shipped import shipped
 
 E = TypeVar("E", bound=Entry)
 SHARED = "sources.yaml"
@@ -62,11 +62,7 @@ class Knowledge(NamedTuple):
 
 def knowledge_dir() -> Path:
     """Return the folder of the packs: ``PIXEL_KNOWLEDGE_DIR``, the checkout's ``knowledge/``, or the installed copy."""
-    if override := os.environ.get("PIXEL_KNOWLEDGE_DIR"):
-        return Path(override)
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "knowledge"
-    return checkout if checkout.is_dir() else package / "_data" / "knowledge"
+    return shipped("knowledge")
 
 
 def read_sources(folder: Path) -> dict[str, Source]:
