@@ -75,5 +75,19 @@ class EngineDown(EngineError):
     """No engine can be reached or used any more: the run stops, nothing is booked as failed, and it can be resumed."""
 
 
+class SourceError(PixelError):
+    """A source cannot be had or used: it is not there, asks for access, has changed, or its licence forbids the use.
+
+    Args:
+        message: Which source, and what is wrong.
+        hint: The next thing the user can do about it.
+        retryable: Whether trying the same thing again can help (the network), or not (no such set, no access).
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.retryable = retryable
+
+
 class RunError(PixelError):
     """A run directory is unusable: locked, from other settings, or damaged."""

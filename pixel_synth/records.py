@@ -17,6 +17,9 @@ Risk = Literal["none", "low", "moderate", "high"]
 Difficulty = Literal["basic", "intermediate", "advanced"]
 Severity = Literal["mild", "moderate", "severe"]
 Category = Literal["psychology", "voice", "mental_health", "reasoning", "personality", "auxiliary"]
+# What sort of talk a record is: a session of several turns, one question with its answer, an instruction with its response, a
+# role-play, the client's lines of one (no therapist), a question with a chain of thought, or a preferred against a dispreferred answer.
+Kind = Literal["", "session", "question_answer", "instruction", "role_play", "client_lines", "reasoning", "preference"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("basic", "intermediate", "advanced")
@@ -240,6 +243,10 @@ class Labels(Record):
     difficulty: str = ""
     risk: str = ""
     complexity: Literal["", "basic", "intermediate", "advanced"] = ""
+    kind: Kind = ""
+    technique: str = Field(default="", description="knowledge id of a modality move that the therapist makes")
+    language: str = Field(default="", description="ISO 639-1 code")
+    traits: tuple[str, ...] = Field(default=(), description='the client\'s Big Five levels that are known: "neuroticism:high"')
 
 
 class PromptRef(Record):
@@ -260,7 +267,26 @@ class Provenance(Record):
     knowledge: tuple[str, ...] = ()
     prompts: tuple[PromptRef, ...] = ()
     source: str = Field(default="generated", description='"generated" or the id of the ingested source')
-    license: str = ""
+    license: str = Field(default="", description="SPDX identifier, or the words of the source")
+    revision: str = Field(default="", description="pinned revision of the source, or the SHA-256 of the file")
+    row: str = Field(default="", description='where it stood there: "file:line", or the row\'s own id')
+    created: str = Field(default="", description="ISO 8601 date or time that the source gives; empty when it gives none")
+    converter: str = Field(default="", description="the shape it was read as, see pixel_synth.standardise")
+
+
+class Link(Record):
+    """A reference to another record of the same dataset."""
+
+    id: str
+    kind: str = Field(description='why it is related: "condition", "similar", "same_question" ...')
+    similarity: Unit | None = Field(default=None, description="of the texts, where it was measured")
+
+
+class Redaction(Record):
+    """How many items of one kind of personal data were taken out of a record."""
+
+    kind: str
+    count: int = Field(ge=1)
 
 
 class Verdict(Record):
@@ -278,10 +304,14 @@ class Verdict(Record):
 
 
 class Conversation(Record):
-    """One conversation: the only record that travels between the rooms."""
+    """One conversation: the only record that travels between the rooms.
+
+    Schema 1.1 added, each with an empty default: `thought`, `dispreferred`, `groups`, `links`, `marks`, `redactions`, four labels and
+    four keys of the provenance.
+    """
 
     id: str
-    schema_version: Literal["1.0"] = "1.0"
+    schema_version: Literal["1.0", "1.1"] = "1.1"
     category: Category
     messages: tuple[Message, ...] = Field(min_length=2, max_length=500)
     turns: tuple[TurnTag, ...] = ()
@@ -292,6 +322,17 @@ class Conversation(Record):
     scores: tuple[Score, ...] = ()
     verdict: Verdict | None = None
     provenance: Provenance
+    thought: str = Field(default="", max_length=100_000, description="chain of thought in prose that it came with; never part of a reply")
+    dispreferred: tuple[Message, ...] = Field(
+        default=(), description="of a preference: what should not have been said in place of the last message"
+    )
+    groups: tuple[str, ...] = Field(
+        default=(),
+        description='what it shares with others, as "kind:key": question, speaker, persona, conversation; no group may cross a split',
+    )
+    links: tuple[Link, ...] = ()
+    marks: tuple[Evidence, ...] = Field(default=(), description='the spans that labels rest on, each labelled "label:value"')
+    redactions: tuple[Redaction, ...] = ()
 
     @model_validator(mode="after")
     def _tags_match_messages(self) -> Conversation:

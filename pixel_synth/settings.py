@@ -54,6 +54,13 @@ RUNTIME_KEYS = frozenset(
 )
 
 
+class _OwnKeys(TomlConfigSettingsSource):
+    """``pixel.toml`` without the table of `pixel_synth.recipe`."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__call__().items() if key != "dataset"}
+
+
 class Settings(BaseSettings):
     """Everything a user can set, with its default."""
 
@@ -183,7 +190,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags, environment, then ``pixel.toml`` in the working directory."""
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        return (init_settings, env_settings, _OwnKeys(settings_cls))
 
     def fingerprint(self) -> str:
         """Return a hash of the settings that decide content."""
@@ -238,7 +245,7 @@ def load_settings(**flags: Any) -> Settings:
     """
     known = {f"PIXEL_{name.upper()}" for name in Settings.model_fields} | NOT_SETTINGS
     for name in os.environ:
-        if name.startswith("PIXEL_") and name.split("__")[0] not in known:
+        if name.startswith("PIXEL_") and not name.startswith("PIXEL_DATASET_") and name.split("__")[0] not in known:
             raise UsageError(f"environment variable {name} is no setting", hint=_near(name, known))
     try:
         return Settings(**{key: value for key, value in flags.items() if value is not None})

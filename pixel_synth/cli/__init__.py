@@ -14,7 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth import __version__
-from pixel_synth.cli import calibration, judging, knowledge
+from pixel_synth.cli import (
+    calibration,
+    curating,
+    dedup,
+    enriching,
+    exporting,
+    ingest,
+    judging,
+    knowledge,
+    mixing,
+    monitoring,
+    proving,
+    pushing,
+    sources,
+    splitting,
+    versions,
+)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -40,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
     knowledge.add_commands(commands)
     judging.add_command(commands)
     config = commands.add_parser("config", help="the settings: show, check").add_subparsers(required=True, metavar="ACTION")
-    add("show", config_show, "print the settings in force as JSON", config)
+    shown = add("show", config_show, "print the settings in force as JSON", config)
+    shown.add_argument("--dataset", action="store_true", help="the recipe of a dataset instead: [dataset] of pixel.toml, PIXEL_DATASET_*")
     add("check", config_check, "validate pixel.toml and PIXEL_* variables", config)
 
     schema = add("schema", schema_print, "print the JSON Schema of a record")
@@ -96,6 +113,8 @@ def parser() -> argparse.ArgumentParser:
         "--allow-uncalibrated", action="store_true", default=None, help="let thresholds count whose metric no calibration card vouches for"
     )
     calibration.add_commands(commands)
+    for room in (sources, ingest, curating, dedup, enriching, mixing, splitting, exporting, pushing, proving, monitoring, versions):
+        room.add_commands(commands)
     return p
 
 
@@ -118,17 +137,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def config_show(args: argparse.Namespace) -> int:
     """Print the settings in force."""
+    from pixel_synth.recipe import load_recipe
     from pixel_synth.settings import load_settings
 
-    print(load_settings().model_dump_json(indent=2))
+    print((load_recipe() if args.dataset else load_settings()).model_dump_json(indent=2))
     return 0
 
 
 def config_check(args: argparse.Namespace) -> int:
-    """Validate the settings; errors name the key."""
+    """Validate settings and recipe; errors name the key."""
+    from pixel_synth.recipe import load_recipe
     from pixel_synth.settings import load_settings
 
-    print(f"settings are fine (fingerprint {load_settings().fingerprint()})")
+    print(
+        f"settings are fine (fingerprint {load_settings().fingerprint()}), the recipe is fine (fingerprint {load_recipe().fingerprint()})"
+    )
     return 0
 
 

@@ -126,8 +126,7 @@ class Tally:
     def _accepted(self, c: Conversation) -> None:
         self.first = self.first or c
         for dim, value in c.labels.model_dump().items():
-            if value:
-                self.labels[dim][value] += 1
+            self.labels[dim].update(v for v in ((value,) if isinstance(value, str) else value) if v)
         if c.blueprint and c.blueprint.evidence:
             self.evidence[c.blueprint.evidence] += 1
         self.cells[c.labels.topic, c.labels.modality] += 1

@@ -62,7 +62,10 @@ async def write(
         scenario=case,
         reasoning=thought,
         blueprint=bp,
-        labels=Labels(topic=bp.topic, modality=bp.modality, population=bp.population, difficulty=bp.difficulty, risk=bp.risk),
+        labels=Labels(
+            topic=bp.topic, modality=bp.modality, population=bp.population, difficulty=bp.difficulty, risk=bp.risk, kind="session",
+            language="en", traits=tuple(f"{domain}:{level}" for domain, level in bp.persona.big_five.model_dump().items()),
+        ),
         provenance=Provenance(
             engine=settings.engine, model=model, toolkit=__version__, seed=bp.seed,
             knowledge=bp.knowledge, prompts=prompts, license=LICENSE,

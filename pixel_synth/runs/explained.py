@@ -28,7 +28,7 @@ def head(a: Account) -> Iterator[str]:
     yield from _row("found in", f"{a.run}, data/{a.place.file}, byte {a.place.start:,}, {a.place.size:,} bytes")
     labels = c.labels.model_dump() if c else {"topic": bp.topic, "modality": bp.modality, "population": bp.population,
                                               "difficulty": bp.difficulty, "risk": bp.risk}  # fmt: skip
-    yield from _row("labels", " · ".join(f"{name} {value}" for name, value in labels.items() if value))
+    yield from _row("labels", " · ".join(f"{k} {v if isinstance(v, str) else ', '.join(v)}" for k, v in labels.items() if v))
     if c:
         p = c.provenance
         yield from _row("made by", f"engine {p.engine}, model {p.model}, toolkit {p.toolkit}, seed {p.seed}, {p.source}")

@@ -77,7 +77,7 @@ def bar(share: float, width: int = BAR) -> str:
 
 def conversation(c: Conversation, reasoning: bool = True) -> None:
     """Print one conversation to read."""
-    say(f"── {c.id} · {' · '.join(v for v in c.labels.model_dump().values() if v)}")
+    say(f"── {c.id} · {' · '.join(v for v in c.labels.model_dump().values() if v and isinstance(v, str))}")
     if b := c.blueprint:
         p = b.persona
         say(f"   {p.name}, {p.age} ({p.pronouns}), {p.occupation}, {p.attachment}, {p.profile}; {b.event}, {b.duration_text}")

@@ -1,0 +1,9 @@
+"""Commands that write a dataset in the forms that trainers read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to a parser's subparsers; imports nothing heavy."""

@@ -1,0 +1,1 @@
+"""Which records make the dataset, in which shares, and in which split."""
