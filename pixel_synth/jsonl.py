@@ -73,12 +73,13 @@ def read(path: Path) -> Iterator[Row]:
                         line = file.readline(MAX_LINE_BYTES)
                     yield Row(number, None, f"line is longer than {MAX_LINE_BYTES >> 20} MiB", start)
                 elif line.strip():
-                    yield _row(number, line)
+                    yield parsed(number, line)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise RecordError(f"{path}: damaged gzip after line {number}: {error}") from error
 
 
-def _row(number: int, line: bytes) -> Row:
+def parsed(number: int, line: bytes) -> Row:
+    """Return a line as a row."""
     try:
         return Row(number, Conversation.model_validate_json(line))
     except ValidationError as error:
