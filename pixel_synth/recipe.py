@@ -23,6 +23,7 @@ Profile = Literal["research", "commercial"]
 Mixing = Literal["proportional", "quality", "diversity", "iterative", "hybrid"]
 Splitting = Literal["random", "stratified", "temporal"]
 Order = Literal["shuffled", "curriculum"]
+Short = Literal["report", "shrink"]
 Format = Literal["jsonl", "json", "csv", "parquet", "arrow", "chat", "packed"]
 # Dimensions that shares may be asked of inside the categories, besides the five ratios.
 DIMENSIONS = ("kind", "modality", "traits", "population")
@@ -55,6 +56,7 @@ class Recipe(Record):
     )
     unscored: bool = Field(default=False, description="let records in whose overall score could not be computed")
     mixing: Mixing = Field(default="hybrid", description="how records are chosen where there are more than wanted")
+    when_short: Short = Field(default="report", description="a category has too few: leave the gap, or shrink to exact ratios")
     tolerance: Share = Field(default=0.02, description="distance from a wanted share at which balancing rests")
     wanted: tuple[Want, ...] = Field(default=(), description="shares inside the dataset by kind, modality, traits or population")
     splitting: Splitting = Field(default="stratified", description="how records are dealt to the splits")

@@ -101,8 +101,8 @@ class Run:
     # ------------------------------------------------------------------------------ making, opening
 
     @classmethod
-    def create(cls, settings: Settings, job: str) -> Run:
-        """Make a new run directory below ``settings.out``, numbered after those that are there."""
+    def create(cls, settings: Settings, job: str, **more: Any) -> Run:
+        """Make a new run directory below ``settings.out``, numbered after those that are there; ``more`` goes into ``run.json``."""
         settings.out.mkdir(parents=True, exist_ok=True)
         taken = [p.name.rsplit("-", 1)[-1] for p in settings.out.glob(f"{job}-*")]
         number = max([int(n) for n in taken if n.isdigit()], default=0) + 1
@@ -123,6 +123,7 @@ class Run:
                 "toolkit": __version__,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "status": "started",
+                **more,
             }
         )
         os.rename(run.path, path)  # whole, or not there
