@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -91,6 +93,15 @@ def _check(names: list[str], pattern: str, where: str) -> None:
 
 
 def _rows(file: IO[bytes], name: str, told: str) -> Iterator[dict[str, Any]]:
+    import zstandard
+
+    try:
+        yield from _unpacked(file, name, told)
+    except (ValueError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise SourceError(f"{told} is damaged, or not what its name says: {error}", hint="fetch the set and ingest its files") from error
+
+
+def _unpacked(file: IO[bytes], name: str, told: str) -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         stack.callback(file.close)
         if name.endswith(".parquet"):
@@ -107,14 +118,12 @@ def _rows(file: IO[bytes], name: str, told: str) -> Iterator[dict[str, Any]]:
 def _plain(file: IO[bytes], name: str) -> IO[bytes]:
     """Return the file unpacked as it is read."""
     if name.endswith(".gz"):
-        import gzip
-
         return io.BufferedReader(gzip.GzipFile(fileobj=file))
     if name.endswith(".zst"):
         import zstandard
 
         return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file))
-    return file
+    return io.BufferedReader(file)  # type: ignore[type-var]  # the Hub's file has no readline of a limited length
 
 
 def _of_csv(file: IO[bytes]) -> Iterator[dict[str, Any]]:
