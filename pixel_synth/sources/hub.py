@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixel_synth.errors import SourceError
-from pixel_synth.sources.hub_client import check_name, client, endpoint_of, offline, trying
+from pixel_synth.sources.hub_client import bars, check_name, client, endpoint_of, offline, trying
 from pixel_synth.sources.hub_stream import stream as stream
 from pixel_synth.sources.pins import FilePin, Pin, check_path, keep_pin, matching, pin_of, read_pins
 
@@ -182,26 +182,20 @@ class _Fetch:
     def _download(
         self, remote: Mapping[str, _Remote], name: str, commit: str, workers: int, progress: Callable[[Progress], None] | None
     ) -> tuple[dict[str, FilePin], int]:
-        from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-        quiet = (progress is not None or not sys.stderr.isatty()) and not are_progress_bars_disabled()
-        if quiet:
-            disable_progress_bars()
         files: dict[str, FilePin] = {}
         downloaded = bytes_done = 0
         pool = ThreadPoolExecutor(max(1, workers))
-        try:
-            tasks = {pool.submit(self._one, path, r, name, commit): path for path, r in remote.items()}
-            for task in as_completed(tasks):
-                path = tasks[task]
-                files[path], new = task.result()
-                downloaded, bytes_done = downloaded + new, bytes_done + files[path].size
-                if progress:
-                    progress(Progress(path, len(files), len(remote), bytes_done, sum(r.size for r in remote.values())))
-        finally:
-            pool.shutdown(cancel_futures=True)
-            if quiet:
-                enable_progress_bars()
+        with bars(progress is None and sys.stderr.isatty()):
+            try:
+                tasks = {pool.submit(self._one, path, r, name, commit): path for path, r in remote.items()}
+                for task in as_completed(tasks):
+                    path = tasks[task]
+                    files[path], new = task.result()
+                    downloaded, bytes_done = downloaded + new, bytes_done + files[path].size
+                    if progress:
+                        progress(Progress(path, len(files), len(remote), bytes_done, sum(r.size for r in remote.values())))
+            finally:
+                pool.shutdown(cancel_futures=True)
         return dict(sorted(files.items())), downloaded
 
     def _one(self, path: str, remote: _Remote, name: str, commit: str) -> tuple[FilePin, bool]:

@@ -7,7 +7,8 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -57,6 +58,21 @@ def client(endpoint: str) -> HfApi:
     if urlsplit(endpoint).hostname != urlsplit(REAL).hostname:
         constants.HF_HUB_DISABLE_XET = True  # read at each call; the variable itself was read at import
     return HfApi(endpoint=endpoint)
+
+
+@contextmanager
+def bars(shown: bool) -> Iterator[None]:
+    """Let the client show its progress bars inside, or not; a user's own setting against them stands."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if shown or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def offline() -> bool:

@@ -1,0 +1,242 @@
+"""What a push would send: which files, what is in them, and every reason why it may not go.
+
+A run gives away its data, card, report, mix and splits.  What was rejected, the reversible audit of redactions, the stages and all
+logs stay where they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from pixel_synth.errors import SourceError
+from pixel_synth.sources.pins import FilePin, check_path
+
+# Of a run, what is meant for others ...
+OURS = ("README.md", "LICENSE*", "data/*", "figures/*", "report.md", "report.html", "report.json", "report.csv", "report.txt", "mix.json",
+        "splits.json")  # fmt: skip
+# ... and what never leaves, of a run or of any other folder: by a folder's name, or by a file's.
+KEPT_FOLDERS = frozenset({"private", "stages", "shards", "audit"})
+KEPT_FILES = (
+    "audit*",
+    "reject*",
+    "failed.jsonl",
+    "review.jsonl",
+    "*.sqlite*",
+    "ledger*",
+    "*.log",
+    "log.jsonl",
+    "run.json",
+    "manifest.json",
+    ".*",
+)
+# Shapes of secrets: Hugging Face user tokens; GitHub's (https://github.blog/engineering/behind-githubs-new-authentication-token-formats/);
+# keys of OpenAI and those who copied its "sk-"; AWS access key ids (docs.aws.amazon.com, "IAM identifiers", unique identifiers).
+SECRET = re.compile(rb"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36}|sk-[A-Za-z0-9_-]{32,}|(?:AKIA|ASIA)[0-9A-Z]{16})\b")
+# Licences under which adapted data may be given to anybody, by the beginning of their SPDX identifier (https://spdx.org/licenses/).
+FREE = ("apache-2.0", "mit", "bsd-", "cc0-", "cc-by-", "cdla-", "odbl-", "odc-by-", "pddl-", "gpl-", "lgpl-", "agpl-", "unlicense", "isc")
+BLOCK = 2**20
+OVERLAP = 256  # longer than any secret above, so that none is missed between two blocks
+
+
+class Contents(NamedTuple):
+    """What the records of the files say about themselves, each value with its number of records."""
+
+    records: int
+    licences: Mapping[str, int]
+    sources: Mapping[str, int]
+    engines: Mapping[str, int]
+    secrets: tuple[str, ...]
+
+
+class PushPlan(NamedTuple):
+    """Everything that a push would do; ``refusals`` must be empty for it to happen."""
+
+    folder: Path
+    files: Mapping[str, FilePin]
+    stays: tuple[str, ...]
+    contents: Contents
+    tag: str
+    message: str
+    refusals: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(f.size for f in self.files.values())
+
+
+def plan(
+    folder: Path,
+    *,
+    tag: str = "",
+    public: bool = False,
+    allow_unreviewed: bool = False,
+    allow_composer: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PushPlan:
+    """Read a run or a folder once, from end to end, and say what a push of it would send.
+
+    Args:
+        folder: A run directory, or a folder of dataset files.
+        tag: Name of the version; default: ``version`` of run.json, else ``v-`` and the first 12 digits of the files' common hash.
+        public: Whether everybody may read it, so that licences count.
+        allow_unreviewed: Whether data of which no record was reviewed may go.
+        allow_composer: Whether data that only the composer wrote may go.
+        progress: Called with the bytes read and all bytes.
+
+    Raises:
+        SourceError: When there is no such folder, or the run has not ended.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"no folder {folder}", hint="a run directory, or a folder of dataset files")
+    run = _json(folder / "run.json") if (folder / "run.json").is_file() else None
+    manifest = _manifest(folder, run is not None)
+    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    named = [n for n in (manifest or there) if goes(n, run is not None)]
+    reading = _Reading(sum((folder / n).stat().st_size for n in named if (folder / n).is_file()), progress)
+    refusals, files = [], {}
+    for name in named:
+        found = reading.file(folder, check_path(str(folder), name))
+        if found is None or (manifest and found != manifest[name]):
+            refusals.append(f"{name} is missing, or differs from manifest.json")
+        else:
+            files[name] = found
+    contents = reading.contents()
+    reviewed = int((run or {}).get("reviewed", {}).get("records", 0))
+    refusals += _refusals(contents, files, reviewed, public, allow_unreviewed, allow_composer)
+    tag = tag or str((run or {}).get("version", "")) or f"v-{_common(files)[:12]}"
+    message = f"{tag}: {contents.records:,} records in {len(files):,} files"
+    return PushPlan(folder, files, tuple(n for n in there if n not in named), contents, tag, message, tuple(refusals))
+
+
+def goes(name: str, run: bool) -> bool:
+    """Whether a file is for others."""
+    path = PurePosixPath(name)
+    if KEPT_FOLDERS & set(path.parts[:-1]) or any(fnmatchcase(part, pattern) for part in path.parts for pattern in KEPT_FILES):
+        return False
+    return not run or any(fnmatchcase(name, pattern) for pattern in OURS)
+
+
+def barred(licence: str) -> str:
+    """Return why a licence does not let everybody have adapted data, or nothing when it does.
+
+    No-derivatives licences let nobody share what was changed (https://creativecommons.org/licenses/by-nd/4.0/, section 2a), and
+    cleaned and redacted records are; of a licence that is not known the answer is no.
+    """
+    name = licence.strip().lower().replace(" ", "-")
+    if not name:
+        return "names no licence"
+    if "-nd" in name:
+        return "allows no adapted copies"
+    return "" if name.startswith(FREE) else "is not known to allow redistribution"
+
+
+def _refusals(
+    contents: Contents, files: Mapping[str, FilePin], reviewed: int, public: bool, allow_unreviewed: bool, allow_composer: bool
+) -> Iterator[str]:
+    if not files:
+        yield "nothing in it is for others"
+        return
+    yield from contents.secrets
+    if not contents.records:
+        yield "no JSONL file with records of pixel_synth: neither their licences nor who wrote them can be told"
+    if not reviewed and not allow_unreviewed:
+        yield "no record was reviewed by a person (run.json has no reviewed.records); --allow-unreviewed sends it all the same"
+    if contents.engines and set(contents.engines) == {"composer"} and not allow_composer:
+        yield "only the composer wrote it, which is for trying things out; --allow-composer sends it all the same"
+    if public:
+        for licence, n in contents.licences.items():
+            if why := "" if licence == "generated here" else barred(licence):
+                yield f"licence {licence!r} of {n:,} records {why}; leave those sources out, or push without --public"
+
+
+class _Reading:
+    """Reads each file once: its hash, secrets in it, and what its records say."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._total, self._progress, self._read = total, progress, 0
+        self._records = 0
+        self._secrets: list[str] = []
+        self._counts: dict[str, Counter[str]] = {"licence": Counter(), "source": Counter(), "engine": Counter()}
+        self._token = os.environ.get("HF_TOKEN", "").encode()
+
+    def file(self, folder: Path, name: str) -> FilePin | None:
+        """Return the pin of a file, or nothing when it is not there or lies outside the folder."""
+        path = folder / name
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            return None
+        digest, size, tail = hashlib.sha256(), 0, b""
+        lines = name.endswith(".jsonl")
+        with path.open("rb") as file:
+            while block := file.readline() if lines else file.read(BLOCK):
+                digest.update(block)
+                size += len(block)
+                self._look(tail + block, name)
+                tail = b"" if lines else block[-OVERLAP:]
+                if lines:
+                    self._record(block)
+                self._tell(len(block))
+        return FilePin(size=size, sha256=digest.hexdigest())
+
+    def _tell(self, n: int) -> None:
+        self._read += n
+        if self._progress:
+            self._progress(self._read, self._total)
+
+    def _look(self, text: bytes, name: str) -> None:
+        hit = SECRET.search(text) or (self._token and self._token in text)
+        if hit and not any(s.startswith(f"{name} holds") for s in self._secrets):
+            self._secrets.append(f"{name} holds what looks like an access token; take it out, and revoke it")
+
+    def _record(self, line: bytes) -> None:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return
+        origin = row.get("provenance") if isinstance(row, dict) else None
+        if not isinstance(origin, dict):
+            return
+        self._records += 1
+        source = str(origin.get("source", ""))
+        self._counts["source"][source] += 1
+        self._counts["engine"][str(origin.get("engine", ""))] += 1
+        self._counts["licence"][str(origin.get("license", "")) or ("generated here" if source == "generated" else "")] += 1
+
+    def contents(self) -> Contents:
+        """Return what was found."""
+        licences, sources, engines = (dict(self._counts[k].most_common()) for k in ("licence", "source", "engine"))
+        return Contents(self._records, licences, sources, engines, tuple(self._secrets))
+
+
+def _manifest(folder: Path, run: bool) -> dict[str, FilePin] | None:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        if run:
+            raise SourceError(f"{folder} has no manifest.json: the run has not ended", hint=f"--resume {folder}")
+        return None
+    try:
+        return {name: FilePin(size=entry["bytes"], sha256=entry["sha256"]) for name, entry in sorted(_json(path)["files"].items())}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SourceError(f"{path} is no manifest of files with sha256 and bytes", hint="make the dataset again") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(f"{path} is damaged: {error}", hint="restore it from a copy, or make the dataset again") from error
+    if not isinstance(data, dict):
+        raise SourceError(f"{path} holds no JSON object", hint="restore it from a copy, or make the dataset again")
+    return data
+
+
+def _common(files: Mapping[str, FilePin]) -> str:
+    return hashlib.sha256("\n".join(f"{name} {pin.sha256}" for name, pin in sorted(files.items())).encode()).hexdigest()
