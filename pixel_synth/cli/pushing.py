@@ -88,6 +88,11 @@ def _show(found: PushPlan, repo: str, public: bool) -> None:
     for title, counts in (("licences", found.contents.licences), ("sources", found.contents.sources), ("engines", found.contents.engines)):
         told = [f"{name or 'none named'} {n:,}" for name, n in counts.items()]
         print(f"{title}: {', '.join(told) or 'none'}")
-    tops = sorted({name.split("/")[0] if name.count("/") else name for name in found.stays})
-    print(f"stays here: {', '.join(tops[:SHOWN]) or 'nothing'}")
+    print(f"stays here: {', '.join(_short(found)) or 'nothing'}")
     print(f"commit message: {found.message}")
+
+
+def _short(found: PushPlan) -> list[str]:
+    """Name what stays: a folder of which nothing goes by its name alone."""
+    going = {name.split("/")[0] for name in found.files}
+    return sorted({name if "/" not in name or name.split("/")[0] in going else name.split("/")[0] + "/" for name in found.stays})

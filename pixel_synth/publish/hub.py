@@ -174,14 +174,15 @@ def _compare(remote: Mapping[str, RepoFile], folder: Path, files: Mapping[str, F
         there = remote.get(path)
         same = there is not None and there.size == pin.size
         if same and there is not None:
-            same = there.lfs.sha256 == pin.sha256 if there.lfs else there.blob_id == _blob_id(folder / path)
+            same = there.lfs.sha256 == pin.sha256 if there.lfs else _same(folder / path, pin, there.blob_id)
         if not same:
             raise SourceError(f"{repo}: {path} is not there as it was sent", hint="push again; look who else writes to the set")
 
 
-def _blob_id(path: Path) -> str:
+def _same(path: Path, pin: FilePin, blob_id: str) -> bool:
+    """Whether a small file is still what was planned, and is what the Hub has."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
-    return digest.hexdigest()
+    return digest.hexdigest() == blob_id and pin_of(path) == pin
