@@ -210,7 +210,9 @@ def test_the_cache_works_offline_and_says_when_it_cannot(hub: Hub, tmp_path: Pat
     first = get(hub, tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub.log.clear()
-    assert get(hub, tmp_path).paths == first.paths
+    assert get(hub, tmp_path).paths == get(hub, tmp_path, "main").paths == first.paths
+    with pytest.raises(SourceError, match="HF_HUB_OFFLINE is set"):
+        get(hub, tmp_path, "0" * 40)
     with pytest.raises(SourceError, match="HF_HUB_OFFLINE is set"):
         get(hub, tmp_path, patterns=("*",))
     with pytest.raises(SourceError, match="cannot be streamed while HF_HUB_OFFLINE"):
@@ -223,6 +225,12 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: Hub, tmp_pa
     with pytest.raises(SourceError, match=rf"needs {len(ROWS) + 8:,} bytes more"):
         get(hub, tmp_path)
     assert hub.asked("/resolve/") == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match=r"file.*: Not a directory"):
+        get(hub, tmp_path / "file" / "cache")
 
 
 def test_a_mirror_is_read_in_place_of_the_hub_hashed_and_pinned(tmp_path: Path) -> None:
@@ -275,6 +283,23 @@ def test_streaming_knows_csv_gz_zst_and_parquet(hub: Hub) -> None:
     for name in files:
         assert list(stream("o/n", "", name, endpoint=hub.endpoint)) == wanted
     assert list(stream(SET, "", "*.csv", endpoint=hub.endpoint)) == [{"a": "1", "b": "2"}]
+
+
+def test_a_stream_that_breaks_goes_on_or_says_that_it_may_be_tried_again(hub: Hub) -> None:
+    hub.cut("train.jsonl", after=100)
+    hub.fail("train.jsonl", 503, times=1)
+    assert len(list(stream(SET, "", "data/*.jsonl", endpoint=hub.endpoint, block=20_000))) == 400
+    assert [fault.times for fault in hub.faults] == [0, 0]
+    hub.fail("train.jsonl", 503, times=10**6)
+    with pytest.raises(SourceError, match="out of order") as told:
+        next(stream(SET, "", "data/*.jsonl", endpoint=hub.endpoint))
+    assert told.value.retryable
+
+
+def test_a_gated_set_is_not_streamed_without_access(hub: Hub) -> None:
+    hub.put("owner/gated", {"a.jsonl": "{}\n"}, gated=True)
+    with pytest.raises(SourceError, match="owner/gated is gated"):
+        next(stream("owner/gated", "", "*", endpoint=hub.endpoint))
 
 
 def test_streaming_names_the_line_that_is_no_object(hub: Hub) -> None:

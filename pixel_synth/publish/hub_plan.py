@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -40,8 +40,12 @@ KEPT_FILES = (
 # Shapes of secrets: Hugging Face user tokens; GitHub's (https://github.blog/engineering/behind-githubs-new-authentication-token-formats/);
 # keys of OpenAI and those who copied its "sk-"; AWS access key ids (docs.aws.amazon.com, "IAM identifiers", unique identifiers).
 SECRET = re.compile(rb"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36}|sk-[A-Za-z0-9_-]{32,}|(?:AKIA|ASIA)[0-9A-Z]{16})\b")
-# Licences under which adapted data may be given to anybody, by the beginning of their SPDX identifier (https://spdx.org/licenses/).
-FREE = ("apache-2.0", "mit", "bsd-", "cc0-", "cc-by-", "cdla-", "odbl-", "odc-by-", "pddl-", "gpl-", "lgpl-", "agpl-", "unlicense", "isc")
+# Licences under which adapted data may be given to anybody: the SPDX identifier (https://spdx.org/licenses/), or its beginning.
+FREE = re.compile(
+    r"(?:apache-2\.0|mit|isc|unlicense|public-domain|bsd-.*|cc0-.*|cc-by-\d.*|cc-by-(?:sa|nc|nc-sa)-\d.*|cdla-.*|odbl-.*|odc-by-.*|pddl-.*"
+    r"|[al]?gpl-.*)"
+)
+_JOINED = re.compile(r"\s+(?:and|or)\s+|[,;/+()]")
 BLOCK = 2**20
 OVERLAP = 256  # longer than any secret above, so that none is missed between two blocks
 
@@ -109,6 +113,7 @@ def plan(
             refusals.append(f"{name} is missing, or differs from manifest.json")
         else:
             files[name] = found
+    reading.tables(folder, [n for n in files if n.endswith(".parquet")])
     contents = reading.contents()
     reviewed = int((run or {}).get("reviewed", {}).get("records", 0))
     refusals += _refusals(contents, files, reviewed, public, allow_unreviewed, allow_composer)
@@ -129,14 +134,14 @@ def barred(licence: str) -> str:
     """Return why a licence does not let everybody have adapted data, or nothing when it does.
 
     No-derivatives licences let nobody share what was changed (https://creativecommons.org/licenses/by-nd/4.0/, section 2a), and
-    cleaned and redacted records are; of a licence that is not known the answer is no.
+    cleaned and redacted records are; of a licence that is not known the answer is no, and of several every one must allow it.
     """
-    name = licence.strip().lower().replace(" ", "-")
-    if not name:
+    names = [part.strip().replace(" ", "-") for part in _JOINED.split(licence.strip().lower()) if part.strip()]
+    if not names:
         return "names no licence"
-    if "-nd" in name:
+    if any("-nd" in name for name in names):
         return "allows no adapted copies"
-    return "" if name.startswith(FREE) else "is not known to allow redistribution"
+    return "" if all(FREE.fullmatch(name) for name in names) else "is not known to allow redistribution"
 
 
 def _refusals(
@@ -147,7 +152,7 @@ def _refusals(
         return
     yield from contents.secrets
     if not contents.records:
-        yield "no JSONL file with records of pixel_synth: neither their licences nor who wrote them can be told"
+        yield "no JSONL or Parquet file with records of pixel_synth: neither their licences nor who wrote them can be told"
     if not reviewed and not allow_unreviewed:
         yield "no record was reviewed by a person (run.json has no reviewed.records); --allow-unreviewed sends it all the same"
     if contents.engines and set(contents.engines) == {"composer"} and not allow_composer:
@@ -201,7 +206,20 @@ class _Reading:
             row = json.loads(line)
         except ValueError:
             return
-        origin = row.get("provenance") if isinstance(row, dict) else None
+        self._origin(row.get("provenance") if isinstance(row, dict) else None)
+
+    def tables(self, folder: Path, names: Iterable[str]) -> None:
+        """Take the provenance from Parquet files, where no JSONL file had any."""
+        import pyarrow.parquet as pq
+
+        for name in names if not self._records else ():
+            file = pq.ParquetFile(folder / name)
+            if "provenance" in file.schema_arrow.names:
+                for batch in file.iter_batches(columns=["provenance"]):
+                    for row in batch.to_pylist():
+                        self._origin(row["provenance"])
+
+    def _origin(self, origin: object) -> None:
         if not isinstance(origin, dict):
             return
         self._records += 1

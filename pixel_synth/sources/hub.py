@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 log = logging.getLogger(__name__)
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class Progress(NamedTuple):
@@ -80,7 +81,8 @@ def fetch(
 
     Args:
         repo: OWNER/NAME.
-        revision: Branch, tag or 40-digit commit; empty = the pinned commit, or ``main`` the first time.
+        revision: Branch, tag or 40-digit commit; empty = the pinned commit, or ``main`` the first time.  Offline, where a branch or tag
+            cannot be looked up, it means the pinned commit.
         patterns: Which files, such as ``data/*.jsonl``; ``*`` crosses slashes.
         cache: Folder that holds the files and ``pins.json``.
         mirror: Folder with ``OWNER/NAME/…`` to read in place of the Hub.
@@ -97,7 +99,8 @@ def fetch(
     if mirror is not None:
         return _from_mirror(check_name(repo), wanted, cache, mirror, update)
     pin = read_pins(cache).get(check_name(repo))
-    if pin and not update and revision in ("", pin.commit) and set(wanted) <= set(pin.patterns):
+    named = pin is not None and (revision in ("", pin.commit) or (offline() and not _COMMIT.fullmatch(revision)))
+    if pin and not update and named and set(wanted) <= set(pin.patterns):
         found = _cached(cache, pin, wanted, repo)
         if found is not None:
             return found
@@ -111,7 +114,7 @@ def _cached(cache: Path, pin: Pin, patterns: tuple[str, ...], repo: str) -> Fetc
     """Return the pinned files when all lie in the cache with their pinned bytes."""
     folder = snapshot(cache, pin.name, pin.commit)
     files = {name: pin.files[check_path(repo, name)] for name in matching(list(pin.files), patterns)}
-    if any(not (folder / name).is_file() or pin_of(folder / name) != known for name, known in files.items()):
+    if not files or any(not (folder / name).is_file() or pin_of(folder / name) != known for name, known in files.items()):
         return None
     return Fetched(folder, pin.commit, files, 0, len(files), pin.name if pin.name != repo else "")
 
@@ -133,7 +136,7 @@ class _Fetch:
         name, commit = str(info.id), str(info.sha)
         if name != self._repo:
             log.warning("%s is called %s on the Hub now; its files were found there", self._repo, name)
-        if not re.fullmatch("[0-9a-f]{40}", commit):
+        if not _COMMIT.fullmatch(commit):
             raise SourceError(f"{self._repo}: the Hub names no commit for {revision}", hint="look at HF_ENDPOINT")
         if self._pin and self._pin.commit != commit:
             raise SourceError(
@@ -170,7 +173,7 @@ class _Fetch:
         return {path: sizes[path] for path in wanted}
 
     def _check_room(self, remote: Mapping[str, _Remote], name: str, commit: str) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
+        trying(lambda: self._cache.mkdir(parents=True, exist_ok=True), self._repo, self._api)
         folder = snapshot(self._cache, name, commit)
         need = sum(r.size for path, r in remote.items() if not (folder / path).is_file())
         free = shutil.disk_usage(self._cache).free

@@ -141,6 +141,8 @@ def explain(error: BaseException, repo: str, api: HfApi, revision: str = "") -> 
         told = explain(error.__cause__, repo, api, revision)
     if told is None and _is_network(error):
         told = SourceError(f"{_where(api.endpoint)} cannot be reached, or broke off", hint="try again: it goes on", retryable=True)
+    if told is None and isinstance(error, OSError) and error.filename:
+        told = SourceError(f"{error.filename}: {error.strerror}", hint="look at the folder and its rights")
     return told
 
 
