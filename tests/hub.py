@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -68,11 +69,13 @@ class Repo:
         return self.commits.get(named.get(revision, revision))
 
 
+@lru_cache(256)
 def blob_id(content: bytes) -> str:
     """The id that git gives to a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
 
 
+@lru_cache(256)
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

@@ -135,6 +135,14 @@ def test_a_damaged_file_and_a_token_in_the_data_are_refused_by_name(run: Path, c
     assert "refused: mix.json is missing, or differs" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("secret", ["hf_" + "a" * 34, "ghp_" + "b" * 36, " sk-" + "c" * 40, "AKIA" + "D" * 16, TOKEN])
+def test_every_shape_of_secret_is_found_and_plain_words_are_not(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "a.txt").write_text(f"a risk-{'x' * 40} hf_ghp_ {secret}.")
+    assert any("access token" in r for r in plan(tmp_path).refusals)
+    (tmp_path / "a.txt").write_text(f"a risk-{'x' * 40} hf_ghp_ {secret[:12]}.")
+    assert not any("access token" in r for r in plan(tmp_path).refusals)
+
+
 def test_a_token_between_two_blocks_of_a_file_is_found(tmp_path: Path) -> None:
     for shift in (-20, -1, 0):
         (tmp_path / "a.txt").write_bytes(b" " * (2**20 + shift) + b"hf_" + b"k" * 34)
@@ -276,6 +284,7 @@ def test_the_command_is_a_dry_run_until_yes(hub: Hub, run: Path, capsys: pytest.
     assert main(["push", str(run), REPO, "--yes", "--tag", "v3"]) == 0
     assert f"{hub.endpoint}/datasets/{REPO}/tree/v3" in capsys.readouterr().out
     assert main(["push", str(run), "no-owner", "--yes"]) == 2
+    assert main(["push", str(run), REPO, "--tag", "a/../b"]) == 2
     assert main(["push", str(run.parent / "nothing"), REPO]) == 1
     assert TOKEN not in told
 

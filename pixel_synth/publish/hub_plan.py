@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from pixel_synth.errors import SourceError
+from pixel_synth.errors import SourceError, UsageError
 from pixel_synth.sources.pins import FilePin, check_path
 
 # Of a run, what is meant for others ...
@@ -39,7 +39,16 @@ KEPT_FILES = (
 )
 # Shapes of secrets: Hugging Face user tokens; GitHub's (https://github.blog/engineering/behind-githubs-new-authentication-token-formats/);
 # keys of OpenAI and those who copied its "sk-"; AWS access key ids (docs.aws.amazon.com, "IAM identifiers", unique identifiers).
-SECRET = re.compile(rb"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36}|sk-[A-Za-z0-9_-]{32,}|(?:AKIA|ASIA)[0-9A-Z]{16})\b")
+SECRETS = tuple(  # each begins with fixed letters, which `re` finds three to four times faster than alternatives
+    re.compile(p)
+    for p in (
+        rb"hf_[A-Za-z0-9]{30,}",
+        rb"gh[pousr]_[A-Za-z0-9]{36}",
+        rb"sk-(?<!\wsk-)[A-Za-z0-9_-]{32,}",
+        rb"AKIA[0-9A-Z]{16}",
+        rb"ASIA[0-9A-Z]{16}",
+    )
+)
 # Licences under which adapted data may be given to anybody: the SPDX identifier (https://spdx.org/licenses/), or its beginning.
 FREE = re.compile(
     r"(?:apache-2\.0|mit|isc|unlicense|public-domain|bsd-.*|cc0-.*|cc-by-\d.*|cc-by-(?:sa|nc|nc-sa)-\d.*|cdla-.*|odbl-.*|odc-by-.*|pddl-.*"
@@ -47,6 +56,9 @@ FREE = re.compile(
 )
 _JOINED = re.compile(r"\s+(?:and|or)\s+|[,;/+()]")
 BLOCK = 2**20
+LONGEST_LINE = 64 * 2**20  # a longer one is no record of ours
+# https://git-scm.com/docs/git-check-ref-format, and no slash
+_TAG = re.compile(r"\w(?:[\w.+-]{0,98}\w)?", re.ASCII)
 OVERLAP = 256  # longer than any secret above, so that none is missed between two blocks
 
 
@@ -98,6 +110,7 @@ def plan(
 
     Raises:
         SourceError: When there is no such folder, or the run has not ended.
+        UsageError: When ``tag`` cannot name a version.
     """
     if not folder.is_dir():
         raise SourceError(f"no folder {folder}", hint="a run directory, or a folder of dataset files")
@@ -115,11 +128,22 @@ def plan(
             files[name] = found
     reading.tables(folder, [n for n in files if n.endswith(".parquet")])
     contents = reading.contents()
-    reviewed = int((run or {}).get("reviewed", {}).get("records", 0))
-    refusals += _refusals(contents, files, reviewed, public, allow_unreviewed, allow_composer)
-    tag = tag or str((run or {}).get("version", "")) or f"v-{_common(files)[:12]}"
+    refusals += _refusals(contents, files, _reviewed(run or {}), public, allow_unreviewed, allow_composer)
+    tag = _checked(tag or str((run or {}).get("version") or "") or f"v-{_common(files)[:12]}")
     message = f"{tag}: {contents.records:,} records in {len(files):,} files"
     return PushPlan(folder, files, tuple(n for n in there if n not in named), contents, tag, message, tuple(refusals))
+
+
+def _reviewed(run: Mapping[str, Any]) -> int:
+    told = run.get("reviewed")
+    number = told.get("records") if isinstance(told, dict) else 0
+    return number if isinstance(number, int) else 0
+
+
+def _checked(tag: str) -> str:
+    if not _TAG.fullmatch(tag) or ".." in tag or tag.endswith(".lock"):
+        raise UsageError(f"{tag!r} is no name of a version", hint="letters, digits, dots and dashes, such as v1.2.0")
+    return tag
 
 
 def goes(name: str, run: bool) -> bool:
@@ -181,11 +205,11 @@ class _Reading:
         digest, size, tail = hashlib.sha256(), 0, b""
         lines = name.endswith(".jsonl")
         with path.open("rb") as file:
-            while block := file.readline() if lines else file.read(BLOCK):
+            while block := file.readline(LONGEST_LINE) if lines else file.read(BLOCK):
                 digest.update(block)
                 size += len(block)
                 self._look(tail + block, name)
-                tail = b"" if lines else block[-OVERLAP:]
+                tail = b"" if block.endswith(b"\n") else block[-OVERLAP:]
                 if lines:
                     self._record(block)
                 self._tell(len(block))
@@ -197,7 +221,7 @@ class _Reading:
             self._progress(self._read, self._total)
 
     def _look(self, text: bytes, name: str) -> None:
-        hit = SECRET.search(text) or (self._token and self._token in text)
+        hit = any(s.search(text) for s in SECRETS) or (self._token and self._token in text)
         if hit and not any(s.startswith(f"{name} holds") for s in self._secrets):
             self._secrets.append(f"{name} holds what looks like an access token; take it out, and revoke it")
 

@@ -79,7 +79,7 @@ def offline() -> bool:
     """Whether ``HF_HUB_OFFLINE`` forbids the network."""
     from huggingface_hub import constants
 
-    return constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def trying(work: Callable[[], T], repo: str, api: HfApi, revision: str = "", tries: int = 0) -> T:

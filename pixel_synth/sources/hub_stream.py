@@ -123,7 +123,7 @@ def _plain(file: IO[bytes], name: str) -> IO[bytes]:
         import zstandard
 
         return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file))
-    return io.BufferedReader(file)  # type: ignore[type-var]  # the Hub's file has no readline of a limited length
+    return io.BufferedReader(file, 2**17)  # type: ignore[type-var]  # the Hub's file has no readline of a limited length
 
 
 def _of_csv(file: IO[bytes]) -> Iterator[dict[str, Any]]:
