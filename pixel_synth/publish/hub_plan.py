@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pixel_synth.errors import SourceError, UsageError
+from pixel_synth.sources.licence import OURS, OWN, UNKNOWN, terms
 from pixel_synth.sources.pins import FilePin, check_path
 
 # Of a run, what is meant for others ...
-OURS = ("README.md", "LICENSE*", "data/*", "figures/*", "report.md", "report.html", "report.json", "report.csv", "report.txt", "mix.json",
+GIVEN = ("README.md", "LICENSE*", "data/*", "figures/*", "report.md", "report.html", "report.json", "report.csv", "report.txt", "mix.json",
         "splits.json")  # fmt: skip
 # ... and what never leaves, of a run or of any other folder: by a folder's name, or by a file's.
 KEPT_FOLDERS = frozenset({"private", "stages", "shards", "audit"})
@@ -49,12 +50,6 @@ SECRETS = tuple(  # each begins with fixed letters, which `re` finds three to fo
         rb"ASIA[0-9A-Z]{16}",
     )
 )
-# Licences under which adapted data may be given to anybody: the SPDX identifier (https://spdx.org/licenses/), or its beginning.
-FREE = re.compile(
-    r"(?:apache-2\.0|mit|isc|unlicense|public-domain|bsd-.*|cc0-.*|cc-by-\d.*|cc-by-(?:sa|nc|nc-sa)-\d.*|cdla-.*|odbl-.*|odc-by-.*|pddl-.*"
-    r"|[al]?gpl-.*)"
-)
-_JOINED = re.compile(r"\s+(?:and|or)\s+|[,;/+()]")
 BLOCK = 2**20
 LONGEST_LINE = 64 * 2**20  # a longer one is no record of ours
 # https://git-scm.com/docs/git-check-ref-format, and no slash
@@ -69,6 +64,7 @@ class Contents(NamedTuple):
     licences: Mapping[str, int]
     sources: Mapping[str, int]
     engines: Mapping[str, int]
+    pairs: tuple[tuple[str, str], ...]  # of source and licence
     secrets: tuple[str, ...]
 
 
@@ -151,21 +147,7 @@ def goes(name: str, run: bool) -> bool:
     path = PurePosixPath(name)
     if KEPT_FOLDERS & set(path.parts[:-1]) or any(fnmatchcase(part, pattern) for part in path.parts for pattern in KEPT_FILES):
         return False
-    return not run or any(fnmatchcase(name, pattern) for pattern in OURS)
-
-
-def barred(licence: str) -> str:
-    """Return why a licence does not let everybody have adapted data, or nothing when it does.
-
-    No-derivatives licences let nobody share what was changed (https://creativecommons.org/licenses/by-nd/4.0/, section 2a), and
-    cleaned and redacted records are; of a licence that is not known the answer is no, and of several every one must allow it.
-    """
-    names = [part.strip().replace(" ", "-") for part in _JOINED.split(licence.strip().lower()) if part.strip()]
-    if not names:
-        return "names no licence"
-    if any("-nd" in name for name in names):
-        return "allows no adapted copies"
-    return "" if all(FREE.fullmatch(name) for name in names) else "is not known to allow redistribution"
+    return not run or any(fnmatchcase(name, pattern) for pattern in GIVEN)
 
 
 def _refusals(
@@ -182,9 +164,8 @@ def _refusals(
     if contents.engines and set(contents.engines) == {"composer"} and not allow_composer:
         yield "only the composer wrote it, which is for trying things out; --allow-composer sends it all the same"
     if public:
-        for licence, n in contents.licences.items():
-            if why := "" if licence == "generated here" else barred(licence):
-                yield f"licence {licence!r} of {n:,} records {why}; leave those sources out, or push without --public"
+        for problem in terms(contents.pairs).problems:
+            yield f"{problem}; leave it out, or push without --public"
 
 
 class _Reading:
@@ -194,7 +175,8 @@ class _Reading:
         self._total, self._progress, self._read = total, progress, 0
         self._records = 0
         self._secrets: list[str] = []
-        self._counts: dict[str, Counter[str]] = {"licence": Counter(), "source": Counter(), "engine": Counter()}
+        self._pairs: Counter[tuple[str, str]] = Counter()
+        self._engines: Counter[str] = Counter()
         self._token = os.environ.get("HF_TOKEN", "").encode()
 
     def file(self, folder: Path, name: str) -> FilePin | None:
@@ -247,15 +229,24 @@ class _Reading:
         if not isinstance(origin, dict):
             return
         self._records += 1
-        source = str(origin.get("source", ""))
-        self._counts["source"][source] += 1
-        self._counts["engine"][str(origin.get("engine", ""))] += 1
-        self._counts["licence"][str(origin.get("license", "")) or ("generated here" if source == "generated" else "")] += 1
+        self._pairs[str(origin.get("source", "")), str(origin.get("license", ""))] += 1
+        self._engines[str(origin.get("engine", ""))] += 1
 
     def contents(self) -> Contents:
         """Return what was found."""
-        licences, sources, engines = (dict(self._counts[k].most_common()) for k in ("licence", "source", "engine"))
-        return Contents(self._records, licences, sources, engines, tuple(self._secrets))
+        licences: Counter[str] = Counter()
+        sources: Counter[str] = Counter()
+        for (source, licence), n in self._pairs.items():
+            licences[licence or (OWN if source == OURS else UNKNOWN)] += n
+            sources[source] += n
+        return Contents(
+            records=self._records,
+            licences=dict(licences.most_common()),
+            sources=dict(sources.most_common()),
+            engines=dict(self._engines.most_common()),
+            pairs=tuple(sorted(self._pairs)),
+            secrets=tuple(self._secrets),
+        )
 
 
 def _manifest(folder: Path, run: bool) -> dict[str, FilePin] | None:
