@@ -180,6 +180,9 @@ def test_parquet_files_tell_licences_where_there_is_no_jsonl(tmp_path: Path) -> 
     assert plan(tmp_path).contents.licences == {"CC-BY-4.0": 3}
     (tmp_path / "train.parquet").rename(tmp_path / "train.bin")
     assert any("neither their licences nor who wrote them" in r for r in plan(tmp_path).refusals)
+    (tmp_path / "broken.parquet").write_text("PAR1")
+    with pytest.raises(SourceError, match=r"broken\.parquet is no Parquet file"):
+        plan(tmp_path)
 
 
 def sent(hub: Hub, tag: str = "v1.0.0") -> dict[str, bytes]:
@@ -291,7 +294,7 @@ def child_environment(hub: Hub, home: Path) -> dict[str, str]:
 def test_a_killed_push_goes_on_where_it_was(hub: Hub, run: Path, tmp_path: Path) -> None:
     second = hashlib.sha256((run / "data/weights.bin").read_bytes()).hexdigest()
     first = hashlib.sha256((run / "data/train.jsonl.gz").read_bytes()).hexdigest()
-    hub.slow(second, 3, method="PUT")
+    hub.slow(second, 7, method="PUT")
     command = [sys.executable, "-m", "pixel_synth.cli", "push", str(run), REPO, "--yes"]
     child = subprocess.Popen(command, env=child_environment(hub, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60

@@ -18,8 +18,9 @@ def add_commands(commands: Any) -> None:
     p: argparse.ArgumentParser = commands.add_parser(
         "push",
         help="send a dataset to the Hugging Face Hub; without --yes only say what would go",
-        description="Send a run's dataset, or a folder, to the Hugging Face Hub as one tagged version. Without --yes nothing is sent: the "
-        "files, their licences and every reason against it are shown. What was rejected, stages/, private/, audits and logs never go.",
+        description="Send a run's dataset, or a folder, to the Hugging Face Hub as one tagged version.  Without --yes nothing is sent:\n"
+        "the files, their licences and every reason against it are shown.  What was rejected, stages/, private/, audits and\n"
+        "logs never go.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n"
         "  pixel-synth push runs/dataset-001 my-org/therapy-mix                    what would go, and may it?\n"

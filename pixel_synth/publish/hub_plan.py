@@ -210,7 +210,7 @@ class _Reading:
     def _record(self, line: bytes) -> None:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # no record of ours; `pixel-synth check` tells of such lines
             return
         self._origin(row.get("provenance") if isinstance(row, dict) else None)
 
@@ -219,7 +219,10 @@ class _Reading:
         import pyarrow.parquet as pq
 
         for name in names if not self._records else ():
-            file = pq.ParquetFile(folder / name)
+            try:
+                file = pq.ParquetFile(folder / name)
+            except ValueError as error:  # Arrow's own errors are ValueErrors
+                raise SourceError(f"{folder / name} is no Parquet file: {error}", hint="make the dataset again") from error
             if "provenance" in file.schema_arrow.names:
                 for batch in file.iter_batches(columns=["provenance"]):
                     for row in batch.to_pylist():
