@@ -21,7 +21,7 @@ examples:
   pixel-synth split --verify splits        certify files that are there, whatever made them
 
 What may not cross: near-duplicates, clients (persona), plans, questions, speakers, source rows.  See docs/splits.md.
-Exit status: 0 fine, 1 something crosses or is out of balance, 2 a wrong flag, 3 a split stays empty.
+Exit status: 0 fine, 1 something crosses or is out of balance, 2 a wrong flag, 3 a split holds less than half its share.
 """
 
 
@@ -40,8 +40,10 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--tolerance", type=_unit, help="largest distance of a category's share or the mean quality (default 0.05)")
     p.add_argument("--similar", type=Path, metavar="FILE", help="near-duplicates to keep together: similar.jsonl of pixel-synth dedup")
     p.add_argument("--seed", type=int, help="seed of the draws (default 7)")
-    p.add_argument("--limit", type=_unit, default=0.1, help="share of the records from which a group is reported as a giant (default 0.1)")
-    p.add_argument("--release", choices=("speaker",), action="append", default=[], help="let giant groups of this kind go: they may cross")
+    p.add_argument("--limit", type=_unit, default=0.1, help="share of the records that --release joins at most (default 0.1)")
+    p.add_argument(
+        "--release", choices=("speaker",), action="append", default=[], help="groups of this kind may cross where they would join too much"
+    )
     p.add_argument("--undated", choices=("train", "refuse"), default="train", help="temporal: what becomes of records without a date")
     p.add_argument(
         "--spanning", choices=("earlier", "purge"), default="earlier", help="temporal: newer records of a component that began earlier"
@@ -89,7 +91,7 @@ def split(args: argparse.Namespace) -> int:
     else:
         _print(report, args.output if not args.dry_run else None)
     crosses = report.certificate is not None and not report.certificate.passed
-    return 1 if report.failing or crosses else 3 if report.empty else 0
+    return 1 if report.failing or crosses else 3 if report.short else 0
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -109,10 +111,11 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _print(report: Report, out: Path | None) -> None:
-    print(f"{report.books}\n{report.strategy}, seed {report.seed}: {report.components:,} components, the largest {list(report.largest)}")
+    print(f"{report.books}\n{report.strategy}, seed {report.seed}: {report.components:,} components, none is cut")
     shared = ", ".join(f"{kind} {n:,}" for kind, n in report.groups.items()) or "none"
+    own = f", {report.found_pairs:,} of them found here" if report.found_pairs else ""
     unknown = f", {report.unknown_pairs:,} name a record that is not here" if report.unknown_pairs else ""
-    print(f"groups of two and more records: {shared}; near-duplicate pairs {report.pairs:,}{unknown}\n")
+    print(f"groups of two and more records: {shared}; near-duplicate pairs {report.pairs:,}{own}{unknown}\n")
     categories = sorted({c for s in report.splits for c in s.categories})
     head = ("split", "records", "wanted", "words", "tokens", "quality", *categories)
     bad = {(c.split, c.name) for c in report.failing}
@@ -130,8 +133,16 @@ def _print(report: Report, out: Path | None) -> None:
         print(f"not told: {cell.split} {cell.name}: {cell.reason}")
     for note in report.notes:
         print(f"note: {note}")
+    for large in report.largest:
+        joins = ", ".join(f"{n:,} {kind}" for kind, n in large.joined_by.items()) or "near-duplicate pairs or links"
+        print(f"large component: {large.records:,} records, joined by {joins}")
+    if report.short:
+        hint = "; --release speaker lets the busiest speakers go" if any("speaker" in c.joined_by for c in report.largest) else ""
+        print(f"shortfall: {', '.join(report.short)} less than half full, see the large components{hint}")
+    if report.released:
+        print(f"let go: {len(report.released):,} groups of speakers, whose records may be in several splits")
     for giant in report.giants:
-        what = "let go: its records may be in several splits" if giant.released else "kept together"
+        what = "let go" if giant.released else "kept together"
         print(f"giant group: {giant.group} has {giant.records:,} records ({giant.share:.1%}), {what}")
     if report.certificate:
         print()

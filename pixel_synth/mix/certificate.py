@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
 from pixel_synth.curate.dedup.sketch import parts
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import conversations
-from pixel_synth.mix.groups import groups
+from pixel_synth.mix.groups import RECORD, groups, kind_of
 from pixel_synth.mix.overlap import NAMED, Index, Pair
 from pixel_synth.records import Conversation, Record, Unit
 
@@ -105,8 +106,8 @@ class _Shared:
         bit = 1 << self.names.index(split)
         self.where[c.id] = self.where.get(c.id, 0) | bit
         for group in groups(c):
-            if group.startswith("record:"):
-                self.links.append((c.id, group[7:]))
+            if group.startswith(RECORD):
+                self.links.append((c.id, group[len(RECORD) :]))
             else:
                 self.met[group] = (self.met.get(group, 0) + (1 << 8)) | bit
 
@@ -120,6 +121,13 @@ class _Shared:
 
     def splits(self, id: str) -> str:
         return "+".join(name for i, name in enumerate(self.names) if self.where[id] >> i & 1)
+
+
+class Examined(NamedTuple):
+    """A certificate, and all pairs of ids that the search found at or above the limit (the certificate names the first)."""
+
+    certificate: Certificate
+    alike: tuple[tuple[str, str], ...]
 
 
 def certify(
@@ -144,6 +152,18 @@ def certify(
         RecordError: When a file is not there or has a bad line.
         UsageError: When there are no two splits to compare.
     """
+    return examine(files, pairs=pairs, let_go=let_go, limit=limit, progress=progress).certificate
+
+
+def examine(
+    files: Mapping[str, Path],
+    *,
+    pairs: Iterable[tuple[str, str]] = (),
+    let_go: Collection[str] = (),
+    limit: float = ALIKE,
+    progress: Callable[[int], None] = lambda read: None,
+) -> Examined:
+    """Check like `certify`, and return the pairs of the search as well."""
     if not 2 <= len(files) <= 8:
         raise UsageError(f"a certificate is of 2 to 8 splits, not of {len(files)}")
     base = BASE if BASE in files else max(sorted(files), key=lambda name: files[name].stat().st_size)
@@ -168,7 +188,7 @@ def certify(
         *_paired(shared, pairs),
         _alike(index, counts),
     )
-    return Certificate(
+    certificate = Certificate(
         passed=all(c.passed for c in checks),
         limit=limit,
         files={name: _file(path, counts[name]) for name, path in files.items()},
@@ -176,6 +196,7 @@ def certify(
         highest=Likeness(**index.highest._asdict()) if index.highest else None,
         contamination=tuple(_contamination(index, name) for name in files if name != base),
     )
+    return Examined(certificate, tuple((p.a, p.b) for p in index.over))
 
 
 def _batches(path: Path) -> Iterator[list[Conversation]]:
@@ -210,8 +231,8 @@ def _grouped(shared: _Shared, files: Mapping[str, Path], let_go: frozenset[str])
     kinds: dict[str, list[str]] = {}
     several = Counter[str]()
     for group, met in shared.met.items():
-        crossing = kinds.setdefault(_kind(group), [])
-        several[_kind(group)] += met >> 8 > 1
+        crossing = kinds.setdefault(kind_of(group), [])
+        several[kind_of(group)] += met >> 8 > 1
         if shared.crossing(met & 0xFF):
             crossing.append(group)
     leaks = {kind: [g for g in crossing if g not in let_go] for kind, crossing in kinds.items()}
@@ -223,10 +244,6 @@ def _grouped(shared: _Shared, files: Mapping[str, Path], let_go: frozenset[str])
             name=f"group {kind}", how="the groups of every record, derived again", of=several[kind], found=len(found), passed=not found,
             let_go=len(kinds[kind]) - len(found), named=named,
         )  # fmt: skip
-
-
-def _kind(group: str) -> str:
-    return group.partition(":")[0]
 
 
 def _members(wanted: Collection[str], files: Mapping[str, Path]) -> dict[str, str]:
@@ -249,8 +266,8 @@ def _paired(shared: _Shared, pairs: Iterable[tuple[str, str]]) -> Iterator[Check
 
 
 def _alike(index: Index, counts: Mapping[str, int]) -> Check:
-    named = tuple(_told(p) for p in index.named)
-    return Check(name="similarity", how=HOW["similarity"], of=_between(counts), found=index.over, passed=not index.over, named=named)
+    named = tuple(_told(p) for p in index.over[:NAMED])
+    return Check(name="similarity", how=HOW["similarity"], of=_between(counts), found=len(index.over), passed=not index.over, named=named)
 
 
 def _told(p: Pair) -> str:

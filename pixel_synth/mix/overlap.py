@@ -52,8 +52,7 @@ class Index:
         self.limit = limit
         self.ids: list[str] = []
         self.splits: list[str] = []
-        self.over = 0
-        self.named: list[Pair] = []
+        self.over: list[Pair] = []
         self.highest: Pair | None = None
         self.same = 0
         self.same_named: list[Pair] = []
@@ -123,9 +122,7 @@ class Index:
             return
         alike = shared / (len(mine) + self.size[others] - shared)
         for i in np.flatnonzero(alike >= self.limit):
-            self.over += 1
-            if len(self.named) < NAMED:
-                self.named.append(self._pair(float(alike[i]), id, split, int(others[i])))
+            self.over.append(self._pair(float(alike[i]), id, split, int(others[i])))
         top = int(np.argmax(alike))
         if self.highest is None or alike[top] > self.highest.similarity:
             self.highest = self._pair(float(alike[top]), id, split, int(others[top]))

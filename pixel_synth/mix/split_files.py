@@ -7,18 +7,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pixel_synth.books import Books, Counting, Reject
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import whole
-from pixel_synth.mix.certificate import Certificate, certify
-from pixel_synth.mix.groups import GIANT, Components, components, groups, similar
+from pixel_synth.mix.certificate import Certificate, certify, examine
+from pixel_synth.mix.groups import GIANT, Components, components, groups, joined_by, similar
 from pixel_synth.mix.item import Item, item, records
 from pixel_synth.mix.split import LARGEST, Cell, Figures, Spanning, Split, Undated, balance, figures, split
 from pixel_synth.records import Conversation, Record
 
 REPORT = "splits.json"
+ROUNDS = 4  # of dealing; in each, pairs that the search found across splits are joined first
+SHORT = 0.5  # of its share: below it a split is no longer what was asked for
 PURGED = "purged: newer than a later split"
 # What tools call the three splits; in a folder that is verified each may stand under any of its names.
 ALIASES = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test", "eval", "evaluation")}
@@ -39,6 +41,13 @@ class Grouped(Record):
     released: bool
 
 
+class Large(Record):
+    """A component of two and more records, and how many groups of each kind join it; what near-duplicate pairs join is not among them."""
+
+    records: int
+    joined_by: dict[str, int]
+
+
 class Report(Record):
     """Everything about a split, written beside its files as ``splits.json``; the certificate is missing in a dry run."""
 
@@ -50,11 +59,13 @@ class Report(Record):
     splits: tuple[Figures, ...]
     cells: tuple[Cell, ...]
     components: int
-    largest: tuple[int, ...]
+    largest: tuple[Large, ...]
     groups: dict[str, int]
     pairs: int
+    found_pairs: int = Field(description="of the pairs: those that the search of the certificate found and de-duplication had not listed")
     unknown_pairs: int
     giants: tuple[Grouped, ...]
+    released: tuple[str, ...]
     notes: tuple[str, ...]
     certificate: Certificate | None = None
 
@@ -64,9 +75,9 @@ class Report(Record):
         return tuple(c for c in self.cells if c.kept is False)
 
     @property
-    def empty(self) -> tuple[str, ...]:
-        """The splits that should hold records and hold none."""
-        return tuple(s.name for s in self.splits if s.wanted and not s.records)
+    def short(self) -> tuple[str, ...]:
+        """The splits that hold less than half of what they should."""
+        return tuple(s.name for s in self.splits if s.records < SHORT * s.wanted)
 
 
 class Way(NamedTuple):
@@ -85,6 +96,9 @@ class Way(NamedTuple):
 def split_file(path: Path, out: Path | None, way: Way, near: Path | None = None, progress: Progress = _silent) -> Report:
     """Split a JSONL file; the lines are written as they are, in their order.
 
+    De-duplication finds its pairs with MinHash, which misses some of those that are only half alike.  So what the certificate's exact
+    search still finds across the splits is joined and everything dealt again, up to `ROUNDS` times in all.
+
     Args:
         path: Records, one a line, with ids that are unique.
         out: Folder for ``train.jsonl``, ``validation.jsonl``, ``test.jsonl``, ``splits.json``, and ``rejects.jsonl`` when records were
@@ -99,15 +113,24 @@ def split_file(path: Path, out: Path | None, way: Way, near: Path | None = None,
         UsageError: When the way is unusable, or the file is empty.
     """
     items = read_items(path, progress)
-    parts = components(items, similar(near) if near else (), limit=way.limit, release=way.release)
-    done = split(items, parts, way.shares, way.strategy, way.seed, undated=way.undated, spanning=way.spanning)
-    report = _report(items, parts, done, way)
-    if out is None:
-        return report
-    (out / REPORT).unlink(missing_ok=True)
-    files = write(path, out, items, done)
-    certificate = certify(files, pairs=similar(near) if near else (), let_go=parts.released, progress=progress) if len(files) > 1 else None
-    report = report.model_copy(update={"certificate": certificate})
+    pairs, found, rounds = list(similar(near)) if near else [], set[tuple[str, str]](), 0
+    if out is not None:
+        (out / REPORT).unlink(missing_ok=True)
+    while True:
+        parts = components(items, [*pairs, *sorted(found)], limit=way.limit, release=way.release)
+        done = split(items, parts, way.shares, way.strategy, way.seed, undated=way.undated, spanning=way.spanning)
+        report = _report(items, parts, done, way, len(found))
+        if out is None:
+            return report
+        files = write(path, out, items, done)
+        if len(files) < 2:
+            break
+        certificate, alike = examine(files, pairs=pairs, let_go=parts.released, progress=progress)
+        report = report.model_copy(update={"certificate": certificate})
+        rounds += 1
+        if rounds == ROUNDS or found.issuperset(alike):
+            break
+        found |= set(alike)
     with whole(out / REPORT) as file:
         file.write(report.model_dump_json(indent=1) + "\n")
     return report
@@ -150,19 +173,20 @@ def write(path: Path, out: Path, items: Sequence[Item], done: Split) -> dict[str
     return files
 
 
-def _report(items: Sequence[Item], parts: Components, done: Split, way: Way) -> Report:
+def _report(items: Sequence[Item], parts: Components, done: Split, way: Way, found: int) -> Report:
     books = Counting()
     for name in done.of:
         if name:
             books.keep()
         else:
             books.reject(PURGED)
-    sizes = sorted((len(m) for m in parts.members), reverse=True)
+    members = sorted(parts.members, key=lambda m: (-len(m), min(items[i].id for i in m)))
+    large = [Large(records=len(m), joined_by=joined_by(items, m, parts.released)) for m in members[:LARGEST] if len(m) > 1]
     return Report(
         strategy=way.strategy, seed=way.seed, shares=dict(way.shares), tolerance=way.tolerance, books=books.books,
-        splits=figures(items, done), cells=balance(items, done, way.tolerance), components=len(sizes), largest=tuple(sizes[:LARGEST]),
-        groups=dict(parts.kinds), pairs=parts.pairs, unknown_pairs=parts.unknown,
-        giants=tuple(Grouped(**g._asdict()) for g in parts.giants), notes=done.notes,
+        splits=figures(items, done), cells=balance(items, done, way.tolerance), components=len(members), largest=tuple(large),
+        groups=dict(parts.kinds), pairs=parts.pairs, found_pairs=found, unknown_pairs=parts.unknown,
+        giants=tuple(Grouped(**g._asdict()) for g in parts.giants), released=tuple(sorted(parts.released)), notes=done.notes,
     )  # fmt: skip
 
 
@@ -193,8 +217,7 @@ def verify(folder: Path, near: Path | None = None, progress: Progress = _silent)
         RecordError: When a line is no record or the report cannot be read.
     """
     files, report = found_files(folder), _read_report(folder / REPORT)
-    released = {g.group for g in report.giants if g.released} if report else set()
-    certificate = certify(files, pairs=similar(near) if near else (), let_go=released, progress=progress)
+    certificate = certify(files, pairs=similar(near) if near else (), let_go=report.released if report else (), progress=progress)
     old = report.certificate if report else None
     changed = [name for name, file in certificate.files.items() if old and (name not in old.files or old.files[name].sha256 != file.sha256)]
     return certificate, tuple(f"{certificate.files[name].name} is not the file that {REPORT} tells of" for name in changed)
