@@ -149,6 +149,22 @@ def _gaps(of: Sequence[str], wanted: Mapping[str, int]) -> Iterator[str]:
             yield f"{name} has {counts[name]:,} records, {counts[name] - size:+,} against its share: components are not cut"
 
 
+def moved(done: Split, components: Components, purge: bool) -> Split:
+    """Return the split with every component that is in several splits taken into train, or, of a temporal split that purges, out of it."""
+    homes: dict[int, set[str]] = {}
+    for component, at in zip(components.of, done.of, strict=True):
+        if at:
+            homes.setdefault(component, set()).add(at)
+    of = [
+        at if not at or at == TRAIN or len(homes[component]) == 1 else "" if purge else TRAIN
+        for component, at in zip(components.of, done.of, strict=True)
+    ]
+    n = sum(a != b for a, b in zip(of, done.of, strict=True))
+    told = f"{n:,} records are {'purged' if purge else 'in train'}: the search across splits found records of another split too like them"
+    gaps = set(_gaps(done.of, done.wanted))
+    return Split(tuple(of), done.wanted, (*(note for note in done.notes if note not in gaps), told, *_gaps(of, done.wanted)))
+
+
 def figures(items: Sequence[Item], done: Split) -> tuple[Figures, ...]:
     """Return each split in figures, in the order train, validation, test."""
     return tuple(
@@ -175,14 +191,16 @@ def balance(items: Sequence[Item], done: Split, tolerance: float) -> tuple[Cell,
     """Compare category shares and mean quality of each split with those of all records.
 
     A share is kept when it lies within the tolerance, or as near as whole records allow: less than one record away.  A mean is kept when
-    it lies within the tolerance on the scale 0-1.
+    it lies within the tolerance on the scale 0-1, or so near that one record in place of another could mend it.
     """
     rest = [item for item, at in zip(items, done.of, strict=True) if at]
     whole, cells = _figures("", len(rest), rest), list[Cell]()
+    scored = [item.quality for item in rest if item.quality is not None]
+    spread = max(scored) - min(scored) if scored else 0.0
     for split in figures(items, done):
         for category, n in whole.categories.items():
             cells.append(_share(split, category, n / len(rest), tolerance))
-        cells.append(_quality(split, whole, tolerance))
+        cells.append(_quality(split, whole, spread, tolerance))
     return tuple(cells)
 
 
@@ -194,9 +212,10 @@ def _share(split: Figures, category: str, whole: float, tolerance: float) -> Cel
     return Cell(split=split.name, name=category, here=n / split.records, whole=whole, kept=kept)
 
 
-def _quality(split: Figures, whole: Figures, tolerance: float) -> Cell:
+def _quality(split: Figures, whole: Figures, spread: float, tolerance: float) -> Cell:
     if split.quality is None or whole.quality is None:
         reason = "the split is empty" if not split.records else "no record is scored"
         return Cell(split=split.name, name="quality", here=split.quality, whole=whole.quality, kept=None, reason=reason)
-    kept = abs(split.quality - whole.quality) <= tolerance
+    away = abs(split.quality - whole.quality)
+    kept = away <= tolerance or away * split.scored < spread
     return Cell(split=split.name, name="quality", here=split.quality, whole=whole.quality, kept=kept)

@@ -15,11 +15,11 @@ from pixel_synth.jsonl import whole
 from pixel_synth.mix.certificate import Certificate, certify, examine
 from pixel_synth.mix.groups import GIANT, Components, components, groups, joined_by, similar
 from pixel_synth.mix.item import Item, item, records
-from pixel_synth.mix.split import LARGEST, Cell, Figures, Spanning, Split, Undated, balance, figures, split
+from pixel_synth.mix.split import LARGEST, Cell, Figures, Spanning, Split, Undated, balance, figures, moved, split
 from pixel_synth.records import Conversation, Record
 
 REPORT = "splits.json"
-ROUNDS = 4  # of dealing; in each, pairs that the search found across splits are joined first
+REDEALS = 1  # times that everything is dealt again after the search found pairs across splits; then what it finds goes to train
 SHORT = 0.5  # of its share: below it a split is no longer what was asked for
 PURGED = "purged: newer than a later split"
 # What tools call the three splits; in a folder that is verified each may stand under any of its names.
@@ -97,7 +97,7 @@ def split_file(path: Path, out: Path | None, way: Way, near: Path | None = None,
     """Split a JSONL file; the lines are written as they are, in their order.
 
     De-duplication finds its pairs with MinHash, which misses some of those that are only half alike.  So what the certificate's exact
-    search still finds across the splits is joined and everything dealt again, up to `ROUNDS` times in all.
+    search still finds across the splits is joined and all dealt again; what it finds after that goes to train, until it finds nothing.
 
     Args:
         path: Records, one a line, with ids that are unique.
@@ -118,7 +118,10 @@ def split_file(path: Path, out: Path | None, way: Way, near: Path | None = None,
         (out / REPORT).unlink(missing_ok=True)
     while True:
         parts = components(items, [*pairs, *sorted(found)], limit=way.limit, release=way.release)
-        done = split(items, parts, way.shares, way.strategy, way.seed, undated=way.undated, spanning=way.spanning)
+        if rounds <= REDEALS:
+            done = split(items, parts, way.shares, way.strategy, way.seed, undated=way.undated, spanning=way.spanning)
+        else:
+            done = moved(done, parts, purge=way.strategy == "temporal" and way.spanning == "purge")
         report = _report(items, parts, done, way, len(found))
         if out is None:
             return report
@@ -127,10 +130,10 @@ def split_file(path: Path, out: Path | None, way: Way, near: Path | None = None,
             break
         certificate, alike = examine(files, pairs=pairs, let_go=parts.released, progress=progress)
         report = report.model_copy(update={"certificate": certificate})
-        rounds += 1
-        if rounds == ROUNDS or found.issuperset(alike):
+        if found.issuperset(alike):
             break
         found |= set(alike)
+        rounds += 1
     with whole(out / REPORT) as file:
         file.write(report.model_dump_json(indent=1) + "\n")
     return report
