@@ -180,6 +180,11 @@ def test_what_spans_the_cut_is_in_the_earlier_split_or_its_newer_records_are_pur
     assert max(dates["train"]) <= min(dates["validation"]) <= max(dates["validation"]) <= min(dates["test"])
 
 
+def test_dates_that_cannot_part_two_splits_are_told() -> None:
+    some = [i._replace(created="2020-01-01") for i in dated(30)]
+    assert "validation and test begin at the same time: the dates are too coarse to part them" in dealt(some, "temporal").notes
+
+
 def test_records_without_a_date_go_to_train_or_are_refused() -> None:
     some = [*dated(30), light("when", created="last spring")]
     done = dealt(some, "temporal")
@@ -232,6 +237,9 @@ def test_the_files_hold_every_line_once_as_it_was(tmp_path: Path) -> None:
     assert report.certificate is not None
     assert report.certificate.passed
     assert "Leakage certificate: passed" in section(report)
+    before = (tmp_path / "out" / "splits.json").read_bytes()
+    split_file(path, tmp_path / "out", Way(SHARES))
+    assert (tmp_path / "out" / "splits.json").read_bytes() == before
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["splits.json", "test.jsonl", "train.jsonl", "validation.jsonl"]
 
 
@@ -280,9 +288,12 @@ def test_the_command_answers_1_out_of_balance_and_3_when_a_split_stays_small(tmp
     assert "--release speaker" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flags", [[], ["FILE"], ["FILE", "--verify", "DIR"], ["gone.jsonl", "--dry-run"], ["--verify", "DIR"]])
+@pytest.mark.parametrize(
+    "flags", [[], ["FILE"], ["FILE", "--verify", "DIR"], ["gone.jsonl", "--dry-run"], ["packed.gz", "--dry-run"], ["--verify", "DIR"]]
+)
 def test_wrong_flags_are_status_2(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     jsonl(tmp_path / "FILE", dataset())
+    jsonl(tmp_path / "packed.gz", dataset())
     (tmp_path / "DIR").mkdir()
     assert main(["split", *flags]) == 2

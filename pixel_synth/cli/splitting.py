@@ -37,10 +37,14 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--verify", type=Path, metavar="DIR", help="certify the split files of this folder instead; writes nothing")
     p.add_argument("--strategy", choices=("random", "stratified", "temporal"), help="how components are dealt (default: stratified)")
     p.add_argument("--shares", type=_shares, metavar="T,V,T", help="shares of train, validation, test (default 0.9,0.05,0.05)")
-    p.add_argument("--tolerance", type=_unit, help="largest distance of a category's share or the mean quality (default 0.05)")
+    p.add_argument(
+        "--tolerance", type=_unit, metavar="SHARE", help="largest distance of a category's share or the mean quality (default 0.05)"
+    )
     p.add_argument("--similar", type=Path, metavar="FILE", help="near-duplicates to keep together: similar.jsonl of pixel-synth dedup")
-    p.add_argument("--seed", type=int, help="seed of the draws (default 7)")
-    p.add_argument("--limit", type=_unit, default=0.1, help="share of the records that --release joins at most (default 0.1)")
+    p.add_argument("--seed", type=int, metavar="N", help="seed of the draws (default 7)")
+    p.add_argument(
+        "--limit", type=_unit, metavar="SHARE", default=0.1, help="share of the records that --release joins at most (default 0.1)"
+    )
     p.add_argument(
         "--release", choices=("speaker",), action="append", default=[], help="groups of this kind may cross where they would join too much"
     )
@@ -138,7 +142,7 @@ def _print(report: Report, out: Path | None) -> None:
         print(f"large component: {large.records:,} records, joined by {joins}")
     if report.short:
         hint = "; --release speaker lets the busiest speakers go" if any("speaker" in c.joined_by for c in report.largest) else ""
-        print(f"shortfall: {', '.join(report.short)} less than half full, see the large components{hint}")
+        print(f"shortfall: {', '.join(report.short)} less than half full, see the notes and the large components{hint}")
     if report.released:
         print(f"let go: {len(report.released):,} groups of speakers, whose records may be in several splits")
     for giant in report.giants:

@@ -122,6 +122,8 @@ def _spanned(items: Sequence[Item], of: list[str], spanning: Spanning) -> Iterat
         began = min(here)
         newer = [i for i, d in enumerate(dates) if of[i] in earlier and d is not None and d > began]
         yield f"{name} begins {began.isoformat()}" + (f" and ends before {later.isoformat()}" if later and max(here) < later else "")
+        if later == began:
+            yield f"{name} and {TEST} begin at the same time: the dates are too coarse to part them"
         later = began
         if newer and spanning == "purge":
             for i in newer:
@@ -144,7 +146,7 @@ def _gaps(of: Sequence[str], wanted: Mapping[str, int]) -> Iterator[str]:
     counts = Counter(of)
     for name, size in wanted.items():
         if size and not counts[name]:
-            yield f"{name} is empty: there are not enough components to fill it"
+            yield f"{name} is empty: no component is left that could fill it"
         elif counts[name] != size:
             yield f"{name} has {counts[name]:,} records, {counts[name] - size:+,} against its share: components are not cut"
 

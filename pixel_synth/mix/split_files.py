@@ -144,10 +144,12 @@ def read_items(path: Path, progress: Progress = _silent) -> list[Item]:
 
     Raises:
         RecordError: At the first bad line.
-        UsageError: When there is no file, or no record in it.
+        UsageError: When there is no file, it is packed, or holds no record.
     """
     if not path.is_file():
         raise UsageError(f"no file {path}")
+    if path.suffix == ".gz":
+        raise UsageError(f"{path} is packed, and lines are copied by their place", hint=f"gunzip -k {path}")
     found: list[Item] = []
     for c, start, size in records(path):
         found.append(item(c, start, size)._replace(groups=groups(c)))
