@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from splits import jsonl, record, text
 
-from pixel_synth.curate.dedup.shingle import jaccard, shingled
+from pixel_synth.curate.dedup.shingle import jaccard, shared, shingled
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.mix import overlap
 from pixel_synth.mix.certificate import Certificate, certify
@@ -56,6 +56,7 @@ LEAKS = {
     "group cluster": (record("x", groups=("cluster:1",)), record("y", groups=("cluster:1",))),
     "group row": (record("x", row="f:1"), record("y", row="f:1")),
     "links": (X, record("y", links=(Link(id="x", kind="same_question"),))),
+    "containment": (X, record("y", said=text("new", n=9), answer=f"{X.messages[0].content} {X.messages[1].content} {text('more', n=90)}")),
     "similarity": (X, record("y", said=text("new", n=6), answer=X.messages[0].content + " " + X.messages[1].content)),
 }
 
@@ -143,7 +144,7 @@ TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=14).map(" ".join), mi
 
 
 @given(TEXTS, TEXTS, TEXTS, st.sampled_from([0.3, 0.5, 0.8]), st.sampled_from([0, overlap.MANY]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_search_finds_what_comparing_every_pair_finds(a: list[str], b: list[str], c: list[str], limit: float, many: int) -> None:
     splits = {"train": a, "validation": b, "test": c}
     index = Index(limit)
@@ -153,6 +154,7 @@ def test_the_search_finds_what_comparing_every_pair_finds(a: list[str], b: list[
     sets = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlap, "MANY", many)
+        patch.setattr(overlap, "LEAST", 3)
         for name, rows in splits.items():
             index.meet([f"{name}{i}" for i in range(len(rows))], name, [[t] for t in rows], name == "train")
             s = shingled([[t] for t in rows])
@@ -160,5 +162,11 @@ def test_the_search_finds_what_comparing_every_pair_finds(a: list[str], b: list[
     every = {
         frozenset((x, y)): jaccard(sets[x][1], sets[y][1]) for x in sets for y in sets if x < y and sets[x][0] != sets[y][0]
     }  # fmt: skip
+    inside = set()
+    for pair, similarity in every.items():
+        small, large = sorted((sets[id][1] for id in pair), key=len)
+        if len(small) >= 3 and shared(small, large) >= 0.8 * len(small) and similarity < limit:
+            inside.add(pair)
+    assert {frozenset((p.a, p.b)) for p in index.contained} == inside
     assert {frozenset((p.a, p.b)) for p in index.over} == {pair for pair, similarity in every.items() if similarity >= limit}
     assert (index.highest.similarity if index.highest else 0.0) == pytest.approx(max(every.values()))

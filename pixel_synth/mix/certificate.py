@@ -19,7 +19,7 @@ from pixel_synth.curate.dedup.sketch import parts
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import conversations
 from pixel_synth.mix.groups import RECORD, groups, kind_of
-from pixel_synth.mix.overlap import NAMED, Index, Pair
+from pixel_synth.mix.overlap import CONTAINED, LEAST, NAMED, Index, Pair
 from pixel_synth.records import Conversation, Record, Unit
 
 # Jaccard similarity of five-word shingles from which two records are one family.  De-duplication drops from 0.8 on and lists what is left
@@ -33,6 +33,7 @@ HOW = {
     "links": "links that say two records are of one thing",
     "near_duplicates": "the pairs that de-duplication listed",
     "similarity": "the Jaccard similarity of five-word shingles of all records of different splits; an exact search, none missed",
+    "containment": f"of the same pairs: {CONTAINED:.0%} of the smaller record's shingles stand in the other, from {LEAST} shingles on",
 }
 
 
@@ -124,7 +125,7 @@ class _Shared:
 
 
 class Examined(NamedTuple):
-    """A certificate, and all pairs of ids that the search found at or above the limit (the certificate names the first)."""
+    """A certificate, and all pairs of ids that the search found too alike or one within the other (it names the first)."""
 
     certificate: Certificate
     alike: tuple[tuple[str, str], ...]
@@ -181,13 +182,8 @@ def examine(
             index.meet([c.id for c in batch], name, [parts(c) for c in batch], base=name == base)
             counts[name] += len(batch)
             progress(read := read + len(batch))
-    checks = (
-        _ids(shared),
-        _texts(index, counts),
-        *_grouped(shared, files, frozenset(let_go)),
-        *_paired(shared, pairs),
-        _alike(index, counts),
-    )
+    crossing = (*_grouped(shared, files, frozenset(let_go)), *_paired(shared, pairs))
+    checks = (_ids(shared), _texts(index, counts), *crossing, *_alike(index, counts))
     certificate = Certificate(
         passed=all(c.passed for c in checks),
         limit=limit,
@@ -196,7 +192,7 @@ def examine(
         highest=Likeness(**index.highest._asdict()) if index.highest else None,
         contamination=tuple(_contamination(index, name) for name in files if name != base),
     )
-    return Examined(certificate, tuple((p.a, p.b) for p in index.over))
+    return Examined(certificate, tuple((p.a, p.b) for p in (*index.over, *index.contained)))
 
 
 def _batches(path: Path) -> Iterator[list[Conversation]]:
@@ -265,9 +261,10 @@ def _paired(shared: _Shared, pairs: Iterable[tuple[str, str]]) -> Iterator[Check
         yield Check(name=name, how=HOW[name], of=of, found=len(found), passed=not found, named=named)
 
 
-def _alike(index: Index, counts: Mapping[str, int]) -> Check:
-    named = tuple(_told(p) for p in index.over[:NAMED])
-    return Check(name="similarity", how=HOW["similarity"], of=_between(counts), found=len(index.over), passed=not index.over, named=named)
+def _alike(index: Index, counts: Mapping[str, int]) -> Iterator[Check]:
+    for name, found in (("similarity", index.over), ("containment", index.contained)):
+        named = tuple(_told(p) for p in found[:NAMED])
+        yield Check(name=name, how=HOW[name], of=_between(counts), found=len(found), passed=not found, named=named)
 
 
 def _told(p: Pair) -> str:

@@ -3,8 +3,8 @@
 The search is exact.  The texts of all splits but the base (train) stand in an inverted index of their five-word shingles, which is small;
 every text then counts, over its own shingles, how many it shares with each of them (ScanCount: Li, Lu & Lu, 2008, "Efficient merging and
 filtering algorithms for approximate string searches", doi:10.1109/ICDE.2008.4497434).  A text of n shingles of which m are known cannot be
-more alike to any other than m/n, so it is passed over as soon as that is below what was found.  Nothing is sampled and no MinHash is
-involved: no pair can be missed, but by a chance of about 1 in 10^14 that two shingles hash alike.
+more alike to any other than m/n, so it is passed over when that is below what was found and m too small to hold a part of another.  Nothing
+is sampled and no MinHash is involved: no pair can be missed, but by a chance of about 1 in 10^14 that two shingles hash alike.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pixel_synth.curate.dedup.shingle import Hashes, Offsets, shingled
 
 RUN = 13  # words: the run by which Brown et al. (2020), "Language models are few-shot learners", appendix C, tell contamination
 NAMED = 20  # pairs that a certificate names
+# A record whose shingles stand nearly all in another one is a part of it, however long that is.  Ours: 0.8 as for near-duplicates, and
+# only from 20 shingles (24 words) on, since a short answer may well be said within a longer one.
+CONTAINED, LEAST = 0.8, 20
 MANY = 100_000  # postings of one text from which its rarest shingles are looked at first
 
 
@@ -53,6 +56,7 @@ class Index:
         self.ids: list[str] = []
         self.splits: list[str] = []
         self.over: list[Pair] = []
+        self.contained: list[Pair] = []
         self.highest: Pair | None = None
         self.same = 0
         self.same_named: list[Pair] = []
@@ -97,7 +101,8 @@ class Index:
             found = at[start:end]
             found = found[found >= 0]
             bound = found.size / max(end - start, 1)
-            if found.size and (bound >= self.limit or bound > (self.highest.similarity if self.highest else 0.0)):
+            highest = self.highest.similarity if self.highest else 0.0
+            if found.size and (bound >= self.limit or bound > highest or found.size >= CONTAINED * LEAST):
                 self._count(id, split, s.hashes[start:end], found)
         if base:
             at = _places(self.run_known, shingled(texts, RUN).hashes)
@@ -123,6 +128,9 @@ class Index:
         alike = shared / (len(mine) + self.size[others] - shared)
         for i in np.flatnonzero(alike >= self.limit):
             self.over.append(self._pair(float(alike[i]), id, split, int(others[i])))
+        smaller = np.minimum(len(mine), self.size[others])
+        for i in np.flatnonzero((shared >= CONTAINED * smaller) & (smaller >= LEAST) & (alike < self.limit)):
+            self.contained.append(self._pair(float(shared[i] / smaller[i]), id, split, int(others[i])))
         top = int(np.argmax(alike))
         if self.highest is None or alike[top] > self.highest.similarity:
             self.highest = self._pair(float(alike[top]), id, split, int(others[top]))
@@ -130,13 +138,15 @@ class Index:
     def _shared(self, mine: Hashes, found: Offsets) -> tuple[Offsets, Offsets]:
         """Return the places of texts that may matter, and how many shingles each shares; where there are many postings, rare ones first.
 
-        To reach a similarity t with a text of n shingles another must share t·n of them, so at least one of all known but the t·n - 1 most
-        frequent (prefix filter: Chaudhuri, Ganti & Kaushik, 2006, doi:10.1109/ICDE.2006.9).
+        To reach a similarity t with a text of n shingles another must share t·n of them, and to contain a part or be one it must share
+        `CONTAINED` of `LEAST`; so it shares at least one of all known ones but the most frequent, one less than that (prefix filter:
+        Chaudhuri, Ganti & Kaushik, 2006, doi:10.1109/ICDE.2006.9).
         """
         if self.count[found].sum() <= MANY:
             return np.unique(self._owners(found), return_counts=True)
         floor = min(self.limit, self.highest.similarity if self.highest else 0.0)
-        rarest = found[np.argsort(self.count[found], kind="stable")][: found.size - max(int(np.ceil(floor * len(mine) - 1e-9)), 1) + 1]
+        needed = min(floor * len(mine), CONTAINED * LEAST)
+        rarest = found[np.argsort(self.count[found], kind="stable")][: found.size - max(int(np.ceil(needed - 1e-9)), 1) + 1]
         some = np.unique(self._owners(rarest))
         common = np.array([np.intersect1d(mine, self._shingles[i], assume_unique=True).size for i in some.tolist()], dtype=np.int64)
         return some.astype(np.int64), common
