@@ -15,6 +15,7 @@ from pixel_synth.curate.enrich.vocabulary import Vocabulary
 from pixel_synth.records import Conversation, Evidence, Role
 
 TITLE = 2.0  # what a first line or a question weighs against other sentences
+PER_WORDS = 100  # words of the client for which LEAST is enough; who talks longer names more things in passing
 REPEATS = 3  # times that the same phrase counts
 LEAST, MARGIN = 3.0, 2.0  # points that a topic needs, and how many times those of the next
 THERAPY_LEAST, THERAPY_MARGIN = 4.0, 1.5
@@ -115,7 +116,8 @@ def topic(client: Sequence[Said], vocabulary: Vocabulary) -> Found | None:
     themes: dict[str, float] = defaultdict(float)
     for label, points in tally.points.items():
         themes[vocabulary.theme_of.get(label, (label,))[0]] += points
-    theme = tally.best(themes, "topic", LEAST, MARGIN)
+    least = LEAST * max(1.0, sum(len(one.words.words) for one in client) / PER_WORDS)
+    theme = tally.best(themes, "topic", least, MARGIN)
     if theme is None:
         return None
     named = {label: p for label, p in tally.points.items() if label != theme.value and vocabulary.theme_of.get(label, (label,))[0] == theme.value}
