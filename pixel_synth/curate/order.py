@@ -9,14 +9,17 @@ a record is for a model.  Whether the order helps depends on model and task; lat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pixel_synth.calibrate.coefficients import spearman
 from pixel_synth.draw import seed_of
-from pixel_synth.records import Record, Unit
+from pixel_synth.errors import RecordError
+from pixel_synth.jsonl import whole
+from pixel_synth.records import Conversation, Record, Unit
 
 Strategy = Literal["shuffled", "curriculum"]
 TENTHS = 10
@@ -79,3 +82,52 @@ def rise(items: Sequence[Ranked]) -> Rise:
     if np.isnan(rank):
         return Rise(scored=len(values), unscored=missing, tenths=means, reason="all have the same complexity")
     return Rise(scored=len(values), unscored=missing, spearman=round(rank, 4), tenths=means)
+
+
+class _Line(NamedTuple):
+    """A record's line in a file, with what it is ordered by."""
+
+    id: str
+    complexity: float | None
+    start: int
+    size: int
+
+
+def _lines(path: Path) -> list[_Line]:
+    found, start = [], 0
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}") from error
+    with file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    c = Conversation.model_validate_json(line)
+                except ValidationError as error:
+                    raise RecordError(f"{path}:{number}: {error.errors()[0]['msg']}", hint=f"pixel-synth check {path}") from error
+                score = c.score("complexity")
+                found.append(_Line(c.id, score.value if score else None, start, len(line)))
+            start += len(line)
+    return found
+
+
+def order_file(path: Path, out: Path | None, strategy: Strategy, seed: int) -> Rise:
+    """Write the lines of a file in order, unchanged, and return how complexity rises over them; some 200 bytes a record are kept.
+
+    Args:
+        path: JSONL file of records.
+        out: Where to write; ``None`` only looks.
+        strategy: "shuffled" or "curriculum".
+        seed: Seed of the draw, 0 or more.
+
+    Raises:
+        RecordError: At the first bad line, with file and line.
+    """
+    ordered = order(_lines(path), strategy, seed)
+    if out:
+        with path.open("rb") as file, whole(out) as written:
+            for line in ordered:
+                file.seek(line.start)
+                written.write(file.read(line.size).decode().rstrip("\n") + "\n")
+    return rise(ordered)

@@ -7,6 +7,7 @@ and ``difficulty`` on its complexity score, and the risk ``none`` on no sign hav
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from pixel_synth.scorers import level, risk
 from pixel_synth.scorers.talk import read
 
 RISKS: tuple[Risk, ...] = ("none", "low", "moderate", "high")  # by level of urgency, see pixel_synth.scorers.risk
+_ASKS = re.compile(r"\?|\b(?:I|I['’]\w+|[Mm]y|[Mm]e)\b")  # a question, or talk about oneself
 LEAST_WORDS = 10  # words of the client below which no risk is told
 
 
@@ -144,7 +146,9 @@ def kind_of(conversation: Conversation) -> Kind:
         return "reasoning"
     if client >= 2 and therapist >= 2:
         return "session"
-    return "question_answer" if client == 1 and therapist == 1 and "?" in conversation.said("user") else ""
+    if client == 1 and therapist == 1:
+        return "question_answer" if _ASKS.search(conversation.said("user")) else "instruction"
+    return ""
 
 
 def _demand(conversation: Conversation) -> dict[str, str]:

@@ -41,7 +41,8 @@ def split(text: str) -> Words:
     """Return the words of a text, in lower case with straight apostrophes."""
     folded = fold(text)
     found = [(m[0], m.start()) for m in WORD.finditer(folded)]
-    return Words(folded, tuple(w for w, _ in found), tuple(s for _, s in found))
+    words, starts = zip(*found, strict=True) if found else ((), ())
+    return Words(folded, words, starts)
 
 
 class _Phrase(NamedTuple):
@@ -49,6 +50,27 @@ class _Phrase(NamedTuple):
     stem: tuple[bool, ...]
     cue: str
     meanings: tuple[Meaning, ...]
+
+
+class _Branch(NamedTuple):
+    """The phrases that start with a word: by their second word, those whose second word is a stem, and those of one word."""
+
+    seconds: dict[str, tuple[_Phrase, ...]]
+    loose: tuple[_Phrase, ...]
+    single: tuple[_Phrase, ...]
+
+
+def _branch(phrases: Iterable[_Phrase]) -> _Branch | None:
+    """Return the branch of phrases, the longest first, ``None`` when there are none."""
+    ordered = sorted(phrases, key=lambda p: (-len(p.words), p.cue))
+    if not ordered:
+        return None
+    seconds: dict[str, list[_Phrase]] = {}
+    for p in ordered:
+        if len(p.words) > 1 and not p.stem[1]:
+            seconds.setdefault(p.words[1], []).append(p)
+    loose = tuple(p for p in ordered if len(p.words) > 1 and p.stem[1])
+    return _Branch({k: tuple(v) for k, v in seconds.items()}, loose, tuple(p for p in ordered if len(p.words) == 1))
 
 
 class Phrases:
@@ -69,30 +91,38 @@ class Phrases:
             phrase = _Phrase(tuple(t.rstrip("*") for t in tokens), stems, cue, tuple(means))
             (self._stems if stems[0] else self._whole).setdefault(phrase.words[0], []).append(phrase)
         self._lengths = sorted({len(s) for s in self._stems})
-        self._seen: dict[str, tuple[_Phrase, ...]] = {}
+        self._seen: dict[str, _Branch | None] = {}
 
-    def _starting(self, word: str) -> tuple[_Phrase, ...]:
+    def _starting(self, word: str) -> _Branch | None:
         found = [*self._whole.get(word, ())]
         for length in self._lengths:
             if length > len(word):
                 break
             found += self._stems.get(word[:length], ())
-        result = tuple(sorted(found, key=lambda p: (-len(p.words), p.cue)))
+        result = _branch(found)
         if len(self._seen) < KNOWN:
             self._seen[word] = result
         return result
 
     def find(self, text: Words) -> Iterator[Hit]:
-        """Yield every phrase found, in order of place; of phrases that start at the same word the longest comes first."""
+        """Yield every phrase found, in order of place; of phrases that start at the same word the longer come first."""
         seen, words = self._seen, text.words
+        last = len(words) - 1
         for at, word in enumerate(words):
-            phrases = seen.get(word)
-            if phrases is None:
-                phrases = self._starting(word)
-            for phrase in phrases:
-                if len(phrase.words) == 1 or _goes_on(phrase, words, at):
-                    last = at + len(phrase.words) - 1
-                    yield Hit(text.starts[at], text.starts[last] + len(words[last]), phrase.meanings, phrase.cue, at)
+            branch = seen[word] if word in seen else self._starting(word)
+            if branch is None:
+                continue
+            if at < last:
+                for phrase in (*branch.seconds.get(words[at + 1], ()), *branch.loose):
+                    if _goes_on(phrase, words, at):
+                        yield _hit(phrase, text, at)
+            for phrase in branch.single:
+                yield _hit(phrase, text, at)
+
+
+def _hit(phrase: _Phrase, text: Words, at: int) -> Hit:
+    last = at + len(phrase.words) - 1
+    return Hit(text.starts[at], text.starts[last] + len(text.words[last]), phrase.meanings, phrase.cue, at)
 
 
 def _goes_on(phrase: _Phrase, words: tuple[str, ...], at: int) -> bool:
