@@ -43,7 +43,7 @@ ONLY_IN = {
     "outlines": {"llms/local.py", "llms/local_generate.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
-    "scipy": {"calibrate/coefficients.py", "calibrate/fit.py"},
+    "scipy": {"calibrate/coefficients.py", "calibrate/fit.py", "curate/neighbours.py"},
     "krippendorff": {"calibrate/coefficients.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ def _rings(groups: Mapping[str, Sequence[int]], kind: str) -> Iterator[_Edge]:
     """Yield the edges that join each group to a chain: as many as members, at most two of each."""
     for key in sorted(groups):
         members = groups[key]
-        yield from (_Edge(kind, min(a, b), max(a, b), None) for a, b in zip(members, members[1:], strict=False))
+        yield from (_Edge(kind, min(a, b), max(a, b), None) for a, b in pairwise(members))
 
 
 def _told(cards: Sequence[_Card]) -> Iterator[_Edge]:
@@ -125,8 +126,8 @@ def _chosen(edges: Iterable[_Edge], cards: Sequence[_Card]) -> dict[int, list[tu
     return kept
 
 
-def _cosine(vectors: Any, a: int, b: int) -> float:
-    return min(1.0, round(float((vectors[a] @ vectors[b].T).sum()), 4))
+def _similarity(vectors: Any, e: _Edge) -> float:
+    return min(1.0, round(float((vectors[e.a] @ vectors[e.b].T).sum()), 4)) if e.similarity is None else e.similarity
 
 
 def link(paths: Sequence[Path], out: Path, folder: Path | None = None, tick: Callable[[int], None] | None = None) -> Linked:
@@ -161,10 +162,7 @@ def link(paths: Sequence[Path], out: Path, folder: Path | None = None, tick: Cal
     linked = 0
     with whole(out) as file:
         for i, c in enumerate(_all(paths)):
-            mine = [
-                Link(id=cards[far].id, kind=e.kind, similarity=_cosine(vectors, *sorted((i, far))) if e.similarity is None else e.similarity)
-                for far, e in kept.get(i, ())
-            ]
+            mine = [Link(id=cards[far].id, kind=e.kind, similarity=_similarity(vectors, e)) for far, e in kept.get(i, ())]
             counts.update(e.kind for far, e in kept.get(i, ()) if i < far)
             found = (*(old for old in prune(c.links, ids) if old.kind not in KINDS), *mine)
             linked += bool(found)

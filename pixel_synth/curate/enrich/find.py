@@ -15,6 +15,7 @@ from pixel_synth.curate.enrich.vocabulary import Vocabulary
 from pixel_synth.records import Conversation, Evidence, Role
 
 TITLE = 2.0  # what a first line or a question weighs against other sentences
+NAMED = 6.0  # points that a condition needs within its theme: named in the title or a question, or three times
 PER_WORDS = 100  # words of the client for which LEAST is enough; who talks longer names more things in passing
 REPEATS = 3  # times that the same phrase counts
 LEAST, MARGIN = 3.0, 2.0  # points that a topic needs, and how many times those of the next
@@ -94,9 +95,10 @@ class _Tally:
         second = ranked[1][1] if len(ranked) > 1 else 0.0
         if top < least or top < margin * second:
             return None
-        hits = sorted((h for label in dict.fromkeys((value, *of)) for h in self.spans.get(label, ())), key=lambda h: (-h[0], h[1].turn, h[2].start))
-        shown = sorted({(one.turn, hit.start, hit.end): _span(one, hit, f"{kind}:{value}") for _, one, hit in hits[:SHOWN]}.items())
-        return Found(value, top, second, tuple(e for _, e in shown))
+        hits = [h for label in dict.fromkeys((value, *of)) for h in self.spans.get(label, ())]
+        loudest = sorted(hits, key=lambda h: (-h[0], h[1].turn, h[2].start))[:SHOWN]
+        shown = {(one.turn, hit.start, hit.end): _span(one, hit, f"{kind}:{value}") for _, one, hit in loudest}
+        return Found(value, top, second, tuple(shown[place] for place in sorted(shown)))
 
 
 def topic(client: Sequence[Said], vocabulary: Vocabulary) -> Found | None:
@@ -113,16 +115,17 @@ def topic(client: Sequence[Said], vocabulary: Vocabulary) -> Found | None:
                 if hit.start >= reach.get(label, 0):
                     reach[label] = hit.end
                     tally.add(label, weight * factor, one, hit)
-    themes: dict[str, float] = defaultdict(float)
-    for label, points in tally.points.items():
-        themes[vocabulary.theme_of.get(label, (label,))[0]] += points
+    under: dict[str, list[str]] = defaultdict(list)
+    for label in tally.points:
+        under[vocabulary.theme_of.get(label, (label,))[0]].append(label)
+    themes = {theme: sum(tally.points[label] for label in labels) for theme, labels in under.items()}
     least = LEAST * max(1.0, sum(len(one.words.words) for one in client) / PER_WORDS)
-    theme = tally.best(themes, "topic", least, MARGIN)
+    lead = max(themes, key=lambda theme: (themes[theme], theme), default="")
+    theme = tally.best(themes, "topic", least, MARGIN, under[lead])
     if theme is None:
         return None
-    named = {label: p for label, p in tally.points.items() if label != theme.value and vocabulary.theme_of.get(label, (label,))[0] == theme.value}
-    condition = tally.best(named, "topic", LEAST, MARGIN)
-    return condition or (theme if theme.spans else None)
+    named = {label: tally.points[label] for label in under[theme.value] if label != theme.value}
+    return tally.best(named, "topic", NAMED, MARGIN) or theme
 
 
 def therapy(therapist: Sequence[Said], vocabulary: Vocabulary) -> tuple[Found | None, Found | None]:

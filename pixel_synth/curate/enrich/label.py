@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ def _joined(old: tuple[Evidence, ...], new: list[Evidence]) -> tuple[Evidence, .
     return tuple(dict.fromkeys((*old, *sorted(new, key=lambda e: (e.turn, e.start, e.end, e.label)))))
 
 
-def _treatment(conversation: Conversation, words: Vocabulary, take: Any) -> None:
+def _treatment(conversation: Conversation, words: Vocabulary, take: Callable[[str, find.Found | None], None]) -> None:
     """Fill modality and technique; the tags of a generated record say the technique, words of another modality than the label do not."""
     have = conversation.labels
     made = technique_of_tags(conversation)
@@ -91,13 +92,14 @@ def _treatment(conversation: Conversation, words: Vocabulary, take: Any) -> None
 
 def technique_of_tags(conversation: Conversation) -> find.Found | None:
     """Return the move that a generator says its therapist made most in the working phase; its evidence are the messages themselves."""
-    made = [(i, t.move) for i, t in enumerate(conversation.turns) if t.move and t.phase == "work" and conversation.messages[i].role == "assistant"]
+    tagged = zip(conversation.turns, conversation.messages, strict=False)
+    made = [(i, t.move, m.content) for i, (t, m) in enumerate(tagged) if t.move and t.phase == "work" and m.role == "assistant"]
     if not made:
         return None
-    counts = Counter(move for _, move in made)
+    counts = Counter(move for _, move, _ in made)
     move = min(counts, key=lambda m: (-counts[m], m))
-    spans = [(i, conversation.messages[i].content) for i, m in made if m == move]
-    return find.Found(move, float(counts[move]), 0.0, tuple(Evidence(turn=i, start=0, end=len(t), quote=t, label=f"technique:{move}") for i, t in spans))
+    spans = (Evidence(turn=i, start=0, end=len(said), quote=said, label=f"technique:{move}") for i, m, said in made if m == move)
+    return find.Found(move, float(counts[move]), 0.0, tuple(spans))
 
 
 class _Signs(NamedTuple):
