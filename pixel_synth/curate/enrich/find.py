@@ -103,7 +103,7 @@ class _Tally:
 
 def topic(client: Sequence[Said], vocabulary: Vocabulary) -> Found | None:
     """Return what the client's words are about: the knowledge id of a condition that they name, or a theme."""
-    tally = _Tally()
+    labels, themes = _Tally(), _Tally()
     for n, one in enumerate(client):
         title = _title(one.text) if n == 0 else 0
         reach: dict[str, int] = {}
@@ -112,20 +112,18 @@ def topic(client: Sequence[Said], vocabulary: Vocabulary) -> Found | None:
                 continue
             factor = TITLE if _asked(one, hit, title) else 1.0
             for label, weight in hit.meanings:
-                if hit.start >= reach.get(label, 0):
-                    reach[label] = hit.end
-                    tally.add(label, weight * factor, one, hit)
-    under: dict[str, list[str]] = defaultdict(list)
-    for label in tally.points:
-        under[vocabulary.theme_of.get(label, (label,))[0]].append(label)
-    themes = {theme: sum(tally.points[label] for label in labels) for theme, labels in under.items()}
+                theme = vocabulary.theme_of.get(label, (label,))[0]
+                labels.add(label, weight * factor, one, hit)
+                if hit.start >= reach.get(theme, 0):  # words count once for a theme, however many of its phrases they are
+                    reach[theme] = hit.end
+                    themes.add(theme, weight * factor, one, hit)
     least = LEAST * max(1.0, sum(len(one.words.words) for one in client) / PER_WORDS)
-    lead = max(themes, key=lambda theme: (themes[theme], theme), default="")
-    theme = tally.best(themes, "topic", least, MARGIN, under[lead])
-    if theme is None:
+    theme_found = themes.best(themes.points, "topic", least, MARGIN)
+    if theme_found is None:
         return None
-    named = {label: tally.points[label] for label in under[theme.value] if label != theme.value}
-    return tally.best(named, "topic", NAMED, MARGIN) or theme
+    lead = theme_found.value
+    named = {label: p for label, p in labels.points.items() if label != lead and vocabulary.theme_of.get(label, (label,))[0] == lead}
+    return labels.best(named, "topic", NAMED, MARGIN) or theme_found
 
 
 def therapy(therapist: Sequence[Said], vocabulary: Vocabulary) -> tuple[Found | None, Found | None]:

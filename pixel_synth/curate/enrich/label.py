@@ -121,17 +121,17 @@ def _signs(conversation: Conversation) -> _Signs:
 def risk_of(conversation: Conversation) -> find.Found | None:
     """Return the risk that the client's words show, `None` where the urgency model alone suspects some, or too little is said.
 
-    The lower of the level of urgency and the grade of the phrases; ``none`` when both find nothing.  The model alone calls most letters
-    "elevated" (98 of 140 generated sessions that were planned without risk), so it names no risk here.
+    It is the level of urgency where a graded phrase stands behind it, and ``none`` when neither phrases nor model find anything.  The
+    model alone calls most talk "elevated" (98 of 140 generated sessions that were planned without risk), so alone it names no risk.
     """
     if sum(len(m.content.split()) for m in conversation.messages if m.role == "user") < LEAST_WORDS:
         return None
     signs = _signs(conversation)
     if signs.level == 0 and signs.phrases == 0:
         return find.Found("none", 0.0, 0.0, ())
-    value = RISKS[min(signs.level, signs.phrases)]
-    if value == "none" or not signs.evidence:
+    if not signs.level or not signs.phrases or not signs.evidence:
         return None
+    value = RISKS[signs.level]
     spans = tuple(dict.fromkeys(e.model_copy(update={"label": f"risk:{value}"}) for e in signs.evidence))
     return find.Found(value, float(signs.level), 0.0, spans[: find.SHOWN])
 
