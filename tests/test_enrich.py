@@ -119,6 +119,8 @@ def test_risk_rests_on_phrases_and_the_model_alone_names_none() -> None:
     calm = enriched(record("My neighbour lent me a ladder and we painted the fence on Sunday, which was nice.", "Nice."))
     assert calm.labels.risk == "none"
     assert enriched(record("Hello there.", "Hello.")).labels.risk == ""
+    missed = "I get on with the day but I cannot bring myself to care whether I live or die, that is how it is."
+    assert enriched(record(missed, "Tell me.")).labels.risk != "none"
 
 
 def test_a_score_of_urgency_is_used_and_gives_the_same_risk() -> None:

@@ -22,6 +22,12 @@ from pixel_synth.scorers import level, risk
 from pixel_synth.scorers.talk import read
 
 RISKS: tuple[Risk, ...] = ("none", "low", "moderate", "high")  # by level of urgency, see pixel_synth.scorers.risk
+OWN_LIFE = ("risk.suicide.", "risk.self_harm.")  # labels of the urgency scorer's phrases that a risk may rest on
+_DANGER = re.compile(
+    r"suicid|\bkill|\bdie[sd]?\b|\bdying|\bdead|\bdeath|self.?(?:harm|injur)|\bcut(?:s|ting)?\b|overdos|\bhurt|\babus|\bbeat|\bhit|\brape"
+    r"|\bgun\b|\bknife|weapon|violen|\bharm|hopeless|assault|molest|chok|strangl|stab|threat|starv|purg|pills|voices",
+    re.IGNORECASE,
+)
 _ASKS = re.compile(r"\?|\b(?:I|I['’]\w+|[Mm]y|[Mm]e)\b")  # a question, or talk about oneself
 LEAST_WORDS = 10  # words of the client below which no risk is told
 
@@ -104,32 +110,34 @@ def technique_of_tags(conversation: Conversation) -> find.Found | None:
 
 class _Signs(NamedTuple):
     level: int
-    phrases: int
     evidence: tuple[Evidence, ...]
 
 
 def _signs(conversation: Conversation) -> _Signs:
-    """Return level of urgency, the highest grade of a phrase and the spans: from the score where there is one, else measured now."""
+    """Return the level of urgency and the spans that speak of the client's own life; from the score where there is one."""
     score = conversation.score("urgency")
     if score is not None and score.value is not None:
-        graded = [e for e in score.evidence if e.label.startswith("risk.")]
-        return _Signs(round(score.value * 3), max((int(e.label.rpartition(".")[2]) for e in graded), default=0), tuple(graded))
-    found = risk.urgency(read(conversation))
-    return _Signs(found.level, found.phrases, tuple(e for e in found.evidence if e.label.startswith("risk.")))
+        level, evidence = round(score.value * 3), score.evidence
+    else:
+        found = risk.urgency(read(conversation))
+        level, evidence = int(found.level), found.evidence
+    return _Signs(level, tuple(e for e in evidence if e.label.startswith(OWN_LIFE)))
 
 
 def risk_of(conversation: Conversation) -> find.Found | None:
-    """Return the risk that the client's words show, `None` where the urgency model alone suspects some, or too little is said.
+    """Return the risk to the client's own life that their words show, `None` where that cannot be told.
 
-    It is the level of urgency where a graded phrase stands behind it, and ``none`` when neither phrases nor model find anything.  The
-    model alone calls most talk "elevated" (98 of 140 generated sessions that were planned without risk), so alone it names no risk.
+    It is the level of urgency (`pixel_synth.scorers.risk`) where a phrase about suicide or self-harm stands behind it.  Phrases of other
+    dangers misfire too often to label by ("control my temper", "my mother kicked me out"), and the model alone calls most talk "elevated".
+    ``none`` is given when the urgency is routine and no word of danger is there at all, so that what the phrases miss stays empty.
     """
-    if sum(len(m.content.split()) for m in conversation.messages if m.role == "user") < LEAST_WORDS:
+    said = "\n".join(m.content for m in conversation.messages if m.role == "user")
+    if len(said.split()) < LEAST_WORDS:
         return None
     signs = _signs(conversation)
-    if signs.level == 0 and signs.phrases == 0:
-        return find.Found("none", 0.0, 0.0, ())
-    if not signs.level or not signs.phrases or not signs.evidence:
+    if signs.level == 0:
+        return None if _DANGER.search(said) else find.Found("none", 0.0, 0.0, ())
+    if not signs.evidence:
         return None
     value = RISKS[signs.level]
     spans = tuple(dict.fromkeys(e.model_copy(update={"label": f"risk:{value}"}) for e in signs.evidence))
