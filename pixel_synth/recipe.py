@@ -44,7 +44,7 @@ class Recipe(Record):
 
     total: int = Field(default=100_000, ge=1, description="records of the mix, auxiliary ones not counted")
     sources: Words = Field(default=(), description="sets of pixel_synth/sources to take in, by id; none by default")
-    inputs: Words = Field(default=(), description="local files and folders of any known shape, or run directories of pipelines/")
+    inputs: Words = Field(default=(), description="run directories, or CATEGORY:LICENCE=PATH: files and folders of any known shape")
     profile: Profile = Field(default="research", description="what the dataset may be used for; licences that forbid it are refused")
     languages: Words = Field(default=("en",), description="ISO 639-1 codes that are kept")
     redact: bool = Field(default=True, description="take personal data out; only for data that holds none may this be false")
@@ -70,6 +70,7 @@ class Recipe(Record):
     formats: tuple[Format, ...] = Field(default=("jsonl", "parquet"), description="what is written beside the manifest")
     seed: int = Field(default=7, ge=0, description="seed of every draw")
     cache: Path = Field(default=Path(".cache/sources"), description="folder in which fetched sets lie")
+    local: dict[str, Path] = Field(default_factory=dict, description="where sets lie that are on no Hub, by id: consolidated, counsel_chat")
     mirror: Path | None = Field(default=None, description="folder OWNER/NAME/… that is read in place of the Hub")
     workers: int = Field(default=0, ge=0, description="processes; 0 = one per core, at most 8")
     out: Path = Field(default=Path("runs"), description="folder in which run directories are made")
