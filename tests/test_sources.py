@@ -247,6 +247,16 @@ def test_the_second_fetch_from_the_hub_downloads_nothing_and_counts_nothing_agai
     assert len(list(source.records(place))) == 3
 
 
+def test_a_mirror_may_have_a_set_under_its_owners_former_name(tmp_path: Path) -> None:
+    folder = tmp_path / "mirror" / "moremilk" / "CoT_Reasoning_Mens_Mental_Health"
+    folder.mkdir(parents=True)
+    (folder / "data.json").write_bytes(files("cot_men")["data.json"])
+    outcome = fetch(sources()["cot_men"], Place(tmp_path / "cache", tmp_path / "mirror"))
+    assert outcome.receipt
+    assert outcome.receipt.measured
+    assert outcome.receipt.measured.rows == 3
+
+
 def test_a_gated_set_a_missing_one_and_a_good_one_in_one_go(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.put("EmoCareAI/Psych8k", files("psych8k"), gated=True)
     hub.put("Gryphe/Sonnet3.5-SlimOrcaDedupCleaned-20k", files("slimorca"))

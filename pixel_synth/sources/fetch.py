@@ -129,7 +129,9 @@ def _bring(source: Source, place: Place, before: Receipt | None, update: bool, s
     def progress(done: hub.Progress) -> None:
         step(source.id, done.bytes_done, done.bytes)
 
-    got = hub.fetch(source.repo, source.revision, source.patterns, place.cache, mirror=place.mirror, update=update,
+    # A mirror may have been made when the owner still had the former name.
+    repo = next((name for name in (source.repo, *source.former) if place.mirror and (place.mirror / name).is_dir()), source.repo)
+    got = hub.fetch(repo, source.revision, source.patterns, place.cache, mirror=place.mirror, update=update,
                     workers=place.workers, progress=progress)  # fmt: skip
     notes: tuple[str, ...] = (f"called {got.renamed} on the Hub now",) if got.renamed else ()
     if place.mirror is None and source.seen and not got.revision.startswith(source.seen):
