@@ -25,8 +25,7 @@ def read(path: Path) -> Iterator[Cell]:
     row = 0
     try:
         for batch in _batches(path):
-            for cell in _cells(batch, row):
-                yield cell
+            yield from _cells(batch, row)
             row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise Damage(f"damaged {path.suffix.lstrip('.') or 'file'} after row {row}: {error}") from error

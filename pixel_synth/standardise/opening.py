@@ -46,7 +46,7 @@ def opened(path: Path) -> IO[bytes]:
     """Open a file for reading, unpacked."""
     packed = packing(path)
     if packed == "gzip":
-        return io.BufferedReader(gzip.open(path, "rb"))  # type: ignore[arg-type]
+        return io.BufferedReader(gzip.open(path, "rb"))
     if packed == "zstd":
         import zstandard
 

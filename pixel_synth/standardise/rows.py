@@ -24,7 +24,7 @@ _KEY = re.compile(rb'"\s*:')
 
 
 class Raw(NamedTuple):
-    """One row as it stood: its value, or what is wrong with it and the beginning of its text; ``row`` is 1-based (a line, if it has one)."""
+    """One row as it stood: its value, or what is wrong with it and the beginning of its text; ``row`` is 1-based."""
 
     value: dict[str, Any] | None
     file: str
