@@ -44,14 +44,14 @@ def category(spec: Spec, shape: str) -> Category | None:
 
 
 class Converter:
-    """Makes records of the rows of one shape, and counts its repairs."""
+    """Makes records of the rows of one shape; ``repaired`` says what the last record took."""
 
     def __init__(self, spec: Spec, shape: str) -> None:
         self._spec, self._shape = spec, shape
         self._category = category(spec, shape)
         self._columns = Columns(shape, spec.columns)
         self._read = SHAPES[shape].read
-        self.repairs: Counter[str] = Counter()
+        self.repaired: tuple[str, ...] = ()
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has the shape, whatever else is wrong with it."""
@@ -65,6 +65,7 @@ class Converter:
         """Return the record of a row, or why there is none."""
         if raw.value is None:
             return Dropped(raw.error)
+        self.repaired = ()
         try:
             draft = self._read(self._columns.of(raw.value))
             if isinstance(draft, Conversation):
@@ -73,7 +74,7 @@ class Converter:
             record, repairs = self._record(draft, raw)
         except (Unfit, Unclean, Unrepairable) as error:
             return Dropped(str(error))
-        self.repairs.update(repairs)
+        self.repaired = tuple(sorted(repairs))
         return record
 
     def _record(self, draft: Draft, raw: Raw) -> tuple[Conversation, Counter[str]]:

@@ -35,7 +35,7 @@ OUTPUTS = ("kept.jsonl", "rejects.jsonl", "metrics.jsonl", "alerts.jsonl", "inge
 
 
 class FileBooks(Record):
-    """What became of one file: the shape it was read as, its books, and the repairs that kept records needed."""
+    """What became of one file: the shape it was read as, its books, and how many kept records needed which repair."""
 
     file: str
     sha256: str
@@ -55,13 +55,18 @@ class Ingested(Record):
 
 
 class Metrics(Record):
-    """Figures of one batch; ``language_quality`` is the mean of a sample of the kept records (0-1), ``None`` when none was scored."""
+    """Figures of one batch.
+
+    ``reject_rate`` is the share of rows that could not be read or converted; repeats are counted apart.  ``language_quality`` is the mean
+    of a sample of the kept records (0-1), ``None`` when none was scored.
+    """
 
     file: str
     batch: int
     taken: int
     kept: int
     rejected: int
+    repeats: int
     reject_rate: float
     running_reject_rate: float
     language_quality: float | None
@@ -76,19 +81,19 @@ class Limits(NamedTuple):
 
 
 class Done(NamedTuple):
-    """One row of a converted batch: a record's id and line, or a reject."""
+    """One row of a converted batch: a record's id and line with the repairs it took, or a reject."""
 
     row: int
     id: str
     line: str
     reject: Reject | None
+    repairs: tuple[str, ...] = ()
 
 
 class Converted(NamedTuple):
     """One converted batch."""
 
     rows: list[Done]
-    repairs: Counter[str]
     qualities: list[float]
 
 
@@ -143,8 +148,8 @@ def ingest(
                 left = None if left is None else left - books.books.taken
         done = Ingested(books=run.counting.books, files=tuple(run.files), skipped=tuple(skipped), alerts=tuple(run.alerts))
     if out:
-        with whole(out / "ingest.json") as file:
-            file.write(done.model_dump_json(indent=2) + "\n")
+        with whole(out / "ingest.json") as report:
+            report.write(done.model_dump_json(indent=2) + "\n")
     return done
 
 
@@ -182,12 +187,12 @@ def convert(work: Work) -> Converted:
         raw = parsed(row)
         result = converter(raw) if converter else Dropped(raw.error or why)
         if isinstance(result, Conversation):
-            done.append(Done(raw.row, result.id, result.line(), None))
+            done.append(Done(raw.row, result.id, result.line(), None, converter.repaired if converter else ()))
             kept.append(result)
         else:
             done.append(Done(raw.row, "", "", reject(raw, result)))
     step = max(1, -(-len(kept) // SAMPLED))
-    return Converted(done, converter.repairs if converter else Counter(), _qualities(kept[::step]))
+    return Converted(done, _qualities(kept[::step]))
 
 
 def _qualities(records: Sequence[Conversation]) -> list[float]:
@@ -255,8 +260,7 @@ class _Run:
         why = reject_reason(found).reason
         work = ((spec, found.shape, why, batch) for batch in batches(chain(head, rows), self._batch_size))
         for number, batch in enumerate(self._converted(work), 1):
-            repairs.update(batch.repairs)
-            self._book(name, number, batch, mine, alerted)
+            self._book(name, number, batch, mine, repairs, alerted)
         self.files.append(_file_books(name, digest, found, mine.books, repairs))
         return self.files[-1]
 
@@ -273,14 +277,16 @@ class _Run:
         while waiting:
             yield waiting.popleft().result()
 
-    def _book(self, name: str, number: int, batch: Converted, mine: Counting, alerted: set[str]) -> None:
-        kept = 0
+    def _book(self, name: str, number: int, batch: Converted, mine: Counting, repairs: Counter[str], alerted: set[str]) -> None:
+        kept = repeats = 0
         for done in batch.rows:
             rejected = done.reject
             if rejected is None and self._seen.again(done.id):
                 rejected = repeat(done.id, name, done.row)
+                repeats += 1
             if rejected is None:
                 kept += 1
+                repairs.update(done.repairs)
                 _write(self._sink.kept, done.line)
                 continue
             mine.reject(rejected.reason)
@@ -291,8 +297,10 @@ class _Run:
         taken, so_far = len(batch.rows), self.counting.books
         quality = round(sum(batch.qualities) / len(batch.qualities), 4) if batch.qualities else None
         metrics = Metrics(
-            file=name, batch=number, taken=taken, kept=kept, rejected=taken - kept, reject_rate=round(1 - kept / taken, 4),
-            running_reject_rate=round(so_far.rejected / so_far.taken, 4), language_quality=quality, sampled=len(batch.qualities),
+            file=name, batch=number, taken=taken, kept=kept, rejected=taken - kept, repeats=repeats,
+            reject_rate=round((taken - kept - repeats) / taken, 4),
+            running_reject_rate=round((so_far.rejected - so_far.reasons.get("repeat", 0)) / so_far.taken, 4),
+            language_quality=quality, sampled=len(batch.qualities),
         )  # fmt: skip
         _write(self._sink.metrics, metrics.line())
         self._alert(metrics, alerted)

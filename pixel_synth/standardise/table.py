@@ -93,6 +93,7 @@ def read(path: Path) -> Iterator[Cell]:
     source = _Lines(path)
     try:
         names, delimiter = _header(source)
+        empty = True
         while True:
             feed = _Feed(source)
             first = source.number + 1
@@ -100,6 +101,8 @@ def read(path: Path) -> Iterator[Cell]:
             try:
                 fields = next(csv.reader(feed, delimiter=delimiter, strict=True))
             except StopIteration:
+                if empty:
+                    raise Damage("empty table: a header and no rows") from None
                 return
             except _Unreadable as wrong:
                 fields, error = [], str(wrong)
@@ -108,6 +111,7 @@ def read(path: Path) -> Iterator[Cell]:
                 fields, error = [], f"unclosed quote: {wrong}" if unclosed else f"stray quote: {wrong}"
             if not fields and not error:
                 continue  # a blank line
+            empty = False
             if not error and len(fields) != len(names):
                 error = f"other columns: {len(fields)} fields, the header has {len(names)}"
             if not error:

@@ -6,6 +6,7 @@ import html
 import re
 import unicodedata
 
+COMMA = "_comma_"  # how EmpatheticDialogues (Rashkin et al., 2019, arXiv:1811.00207) writes a comma in its CSV
 # UTF-8 that was read as Windows-1252 or Latin-1: a lead byte's character before a continuation byte's.  ftfy then judges the whole text.
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#[xX][0-9a-fA-F]{1,5});")
@@ -13,11 +14,13 @@ _TAGS = "p|br|div|span|strong|em|b|i|u|ul|ol|li|h[1-6]|a|blockquote|font"
 _TAG = re.compile(rf"<(/?)({_TAGS})(?:\s[^<>]*)?/?>", re.I)
 _SURELY_MARKUP = re.compile(rf"</(?:{_TAGS})>|<(?:br|p)\s*/?>", re.I)
 _BREAKS = re.compile(r"p|br|div|li|ul|ol|h[1-6]|blockquote", re.I)
-_CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\ufeff\u200b\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_UNTIDY = re.compile("[\r\t\u00a0]|  | \n|\n |\n\n\n")
-_BLANKS = re.compile("(?<=\\S)[ \t\u00a0]{2,}(?=\\S)")
-_LINE_START = re.compile("^[ \u00a0]{1,3}(?=\\S)", re.M)  # up to three blanks mean nothing (CommonMark 0.31, section 2.2 and 4.8)
-_LINE_END = re.compile("[ \t\u00a0]+$", re.M)
+_CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]")
+_PLAIN = str.maketrans({"\r": "\n", "\t": " ", "\u00a0": " ", "\u202f": " ", "\u2028": "\n", "\u2029": "\n"})
+# A sentence's end that lost the blank behind it, as where line breaks were stripped; not inside addresses or abbreviations.
+_GLUED = re.compile(r"(?<![\w./@:-])([A-Za-z]*[a-z]{2})([.!?])([A-Z][a-z'’]*)(?=[ ,])")
+_BLANKS = re.compile("(?<=\\S) {2,}(?=\\S)")
+_LINE_START = re.compile("^ {1,3}(?=\\S)", re.M)  # up to three blanks mean nothing (CommonMark 0.31, sections 2.2 and 4.8)
+_LINE_END = re.compile(" +$", re.M)
 _GAPS = re.compile(r"\n{3,}")
 
 
@@ -26,7 +29,8 @@ class Unclean(ValueError):
 
 
 def clean(words: str) -> tuple[str, tuple[str, ...]]:
-    """Return the words without what is certainly rubble, and what was repaired: "encoding", "markup", "entities", "control".
+    """Return the words without what is certainly rubble, and what was repaired: "encoding", "markup", "entities", "control",
+    "commas", "glued sentences".
 
     Blanks are tidied without being told: ends of lines, runs inside a line, more than one empty line.
 
@@ -44,11 +48,14 @@ def clean(words: str) -> tuple[str, tuple[str, ...]]:
     if "&" in words and _ENTITY.search(words):
         words = html.unescape(words)
         repairs.append("entities")
-    if _CONTROL.search(words):
-        tidy = words.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-        words = _CONTROL.sub("", tidy)
-        if words != tidy:
-            repairs.append("control")
+    if COMMA in words:
+        words = words.replace(COMMA, ",")
+        repairs.append("commas")
+    if not words.replace("\n", "").isprintable():
+        words = _printable(words, repairs)
+    if _GLUED.search(words):
+        words = _GLUED.sub(r"\1\2 \3", words)
+        repairs.append("glued sentences")
     return _tidy(words), tuple(repairs)
 
 
@@ -73,11 +80,20 @@ def _untag(tag: re.Match[str]) -> str:
     return "\n" if _BREAKS.fullmatch(tag[2]) else ""
 
 
+def _printable(words: str, repairs: list[str]) -> str:
+    """Return the words with plain blanks and ends of lines, and without control characters."""
+    words = words.replace("\r\n", "\n").translate(_PLAIN)
+    if not _CONTROL.search(words):
+        return words
+    repairs.append("control")
+    return _CONTROL.sub("", words)
+
+
 def _tidy(words: str) -> str:
     words = words.strip()
-    if _UNTIDY.search(words):
+    if "  " in words or " \n" in words or "\n " in words or "\n\n\n" in words:
         words = _LINE_START.sub("", _LINE_END.sub("", words))
-        words = _GAPS.sub("\n\n", _BLANKS.sub(" ", words).replace("\u00a0", " "))
+        words = _GAPS.sub("\n\n", _BLANKS.sub(" ", words))
     return words
 
 

@@ -14,8 +14,9 @@ RANK = 32
 NEEDS = "utterances: a list of objects with history (the talk so far, client first) and candidates (the true reply last)"
 COLUMNS = {"utterances": ("utterances",)}
 # These sets are tokenised: marks stand alone, and apostrophes between blanks.
-_APOSTROPHE = re.compile(r"(\w) ' (s|m|t|d|re|ve|ll)\b")
-_MARK = re.compile(r" ([,.;:?!%)\]])(?=\s|$)")
+_APOSTROPHE = re.compile(r"(\w) (['’]) (s|m|t|d|re|ve|ll)\b")
+_BEFORE = re.compile(r" ([,.;:?!%)\]])(?=[\s,.;:?!)]|$)")
+_BEHIND = re.compile(r"([(\[$]) (?=\w)")
 
 
 def read(row: Row) -> Draft:
@@ -39,4 +40,4 @@ def read(row: Row) -> Draft:
 
 def joined(words: str) -> str:
     """Put the blanks around marks and apostrophes of tokenised text back where people write them."""
-    return _MARK.sub(r"\1", _APOSTROPHE.sub(r"\1'\2", words))
+    return _BEHIND.sub(r"\1", _BEFORE.sub(r"\1", _APOSTROPHE.sub(r"\1\2\3", words)))
