@@ -17,7 +17,7 @@ _BREAKS = re.compile(r"p|br|div|li|ul|ol|h[1-6]|blockquote", re.I)
 _CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]")
 _PLAIN = str.maketrans({"\r": "\n", "\t": " ", "\u00a0": " ", "\u202f": " ", "\u2028": "\n", "\u2029": "\n"})
 # A sentence's end that lost the blank behind it, as where line breaks were stripped; not inside addresses or abbreviations.
-_GLUED = re.compile(r"(?<![\w./@:-])([A-Za-z]*[a-z]{2})([.!?])([A-Z][a-z'’]*)(?=[ ,])")
+_GLUED = re.compile(r"(?<=[^\W\d_A-Z]{2})[.!?](?=¿?[A-Z][a-z'’]*[ ,])")
 _BLANKS = re.compile("(?<=\\S) {2,}(?=\\S)")
 _LINE_START = re.compile("^ {1,3}(?=\\S)", re.M)  # up to three blanks mean nothing (CommonMark 0.31, sections 2.2 and 4.8)
 _LINE_END = re.compile(" +$", re.M)
@@ -29,8 +29,9 @@ class Unclean(ValueError):
 
 
 def clean(words: str) -> tuple[str, tuple[str, ...]]:
-    """Return the words without what is certainly rubble, and what was repaired: "encoding", "markup", "entities", "control",
-    "commas", "glued sentences".
+    """Return the words without what is certainly rubble, and what was repaired.
+
+    Repairs are "encoding", "markup", "entities", "commas", "control" and "glued sentences".
 
     Blanks are tidied without being told: ends of lines, runs inside a line, more than one empty line.
 
@@ -54,9 +55,15 @@ def clean(words: str) -> tuple[str, tuple[str, ...]]:
     if not words.replace("\n", "").isprintable():
         words = _printable(words, repairs)
     if _GLUED.search(words):
-        words = _GLUED.sub(r"\1\2 \3", words)
-        repairs.append("glued sentences")
+        loose = _GLUED.sub(_apart, words)
+        repairs += ["glued sentences"] * (loose != words)
+        words = loose
     return _tidy(words), tuple(repairs)
+
+
+def _apart(end: re.Match[str]) -> str:
+    before = end.string[max(0, end.start() - 60) : end.start()].split()
+    return end[0] if before and any(mark in before[-1] for mark in "./@:") else end[0] + " "
 
 
 def _plain(words: str, repairs: list[str]) -> str:
