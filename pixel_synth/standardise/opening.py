@@ -7,13 +7,14 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pixel_synth.jsonl import MAX_LINE_BYTES
 
 HEAD_BYTES = 2**20  # how much is looked at to tell a JSON document from JSON lines
 SKIP_BYTES = 2**30  # how much of one overlong line is passed over before the rest of the file is given up
 WINDOW_BYTES = 2**27  # largest zstd window that is unpacked: RFC 8878 recommends at least 8 MiB; `zstd --long` uses 128 MiB
+PACKED_BYTES = 1024  # of a zstd file that are unpacked at once: 4 of them can stand for 128 KiB (RLE block), so for at most 32 MiB
 KEPT_BYTES = 2000  # beginning of a bad line that goes to the rejects
 # First bytes: RFC 1952 (gzip), RFC 8878 (zstd), the Parquet and Arrow format pages of the Apache projects, Unicode 16 section 23.8 (marks).
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -46,13 +47,45 @@ def opened(path: Path) -> IO[bytes]:
     """Open a file for reading, unpacked."""
     packed = packing(path)
     if packed == "gzip":
-        return io.BufferedReader(gzip.open(path, "rb"))
+        return gzip.open(path, "rb")  # type: ignore[return-value]
     if packed == "zstd":
+        return io.BufferedReader(_Zstd(path.open("rb")))
+    return path.open("rb")
+
+
+class _Zstd(io.RawIOBase):
+    """The content of zstd frames; unlike zstandard's own reader it tells when the last frame is not whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
         import zstandard
 
-        unpack = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
-        return io.BufferedReader(unpack.stream_reader(path.open("rb"), closefd=True, read_across_frames=True))
-    return path.open("rb")
+        self._unpack = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
+        self._file, self._frame = file, self._unpack.decompressobj()
+        self._packed, self._ready, self._inside = b"", memoryview(b""), False
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, into: Any) -> int:
+        while not self._ready:
+            packed = self._packed or self._file.read(PACKED_BYTES)
+            self._packed = b""
+            if not packed:
+                if self._inside:
+                    raise EOFError("the file ends inside a frame")
+                return 0
+            self._ready = memoryview(self._frame.decompress(packed))
+            self._inside = not self._frame.eof
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, self._unpack.decompressobj()
+        size = min(len(into), len(self._ready))
+        into[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 def damages() -> tuple[type[Exception], ...]:
@@ -71,7 +104,7 @@ def head(path: Path) -> bytes:
     found = b""
     try:
         with opened(path) as file:
-            while len(found) < HEAD_BYTES and (more := file.read1(HEAD_BYTES)):  # type: ignore[attr-defined]
+            while len(found) < HEAD_BYTES and (more := file.read1(2**14)):  # type: ignore[attr-defined]
                 found += more
     except damages() as error:
         if not found:
