@@ -157,8 +157,8 @@ def test_a_wrong_flag_ends_with_status_two(folder: Path, flags: list[str]) -> No
 def test_a_large_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.jsonl"
     with path.open("w", encoding="utf-8") as file:
-        for n in range(60_000):
-            file.write(json.dumps({**row(n), "pad": "x" * 1200}) + "\n")
+        for n in range(20_000):
+            file.write(json.dumps({**row(n), "pad": "x" * 3000}) + "\n")
         file.write('{"prompt": "' + "a" * 50_000_000 + '"}\n')
         file.write(json.dumps(row(-1)) + "\n")
     code = (
@@ -169,6 +169,6 @@ def test_a_large_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code, str(path), str(tmp_path / "out")], capture_output=True, text=True, check=True).stdout
     kept, rejected, peak = map(int, told.split())
-    assert (kept, rejected) == (60_001, 1)
-    assert path.stat().st_size > 125_000_000
+    assert (kept, rejected) == (20_001, 1)
+    assert path.stat().st_size > 100_000_000
     assert peak < 200

@@ -17,7 +17,7 @@ _BREAKS = re.compile(r"p|br|div|li|ul|ol|h[1-6]|blockquote", re.I)
 _CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]")
 _PLAIN = str.maketrans({"\r": "\n", "\t": " ", "\u00a0": " ", "\u202f": " ", "\u2028": "\n", "\u2029": "\n"})
 # A sentence's end that lost the blank behind it, as where line breaks were stripped; not inside addresses or abbreviations.
-_GLUED = re.compile(r"(?<=[^\W\d_A-Z]{2})[.!?](?=¿?[A-Z][a-z'’]*[ ,])")
+_GLUED = re.compile(r"[.!?](?=¿?[A-Z][a-z'’]*[ ,])(?<=[^\W\d_A-Z]{2}.)")  # what stands behind is asked first: it is seldom so
 _BLANKS = re.compile("(?<=\\S) {2,}(?=\\S)")
 _LINE_START = re.compile("^ {1,3}(?=\\S)", re.M)  # up to three blanks mean nothing (CommonMark 0.31, sections 2.2 and 4.8)
 _LINE_END = re.compile(" +$", re.M)
