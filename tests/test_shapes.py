@@ -118,8 +118,10 @@ def test_answers_to_one_question_share_a_group_across_shapes() -> None:
     b = one({"utterances": [{"history": [f"sleep {ASK.lower()}"], "candidates": [THEN]}]})
     assert isinstance(a, Conversation)
     assert isinstance(b, Conversation)
-    assert a.groups == b.groups
-    assert a.groups[0].startswith("question:")
+    c = one({"Context": f" {ASK.upper()} ", "Response": THEN})
+    assert isinstance(c, Conversation)
+    assert a.groups == (*b.groups, *c.groups)
+    assert all(group.startswith("question:") for group in a.groups)
 
 
 def test_a_thought_is_never_in_a_reply() -> None:

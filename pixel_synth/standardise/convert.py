@@ -146,7 +146,8 @@ class Converter:
             raise Unfit(f"no such label: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
     def _groups(self, row: Mapping[str, Any], draft: Draft) -> tuple[str, ...]:
-        found = [] if self._spec.client_only or not draft.question else [f"question:{stable_id(key(draft.question))}"]
+        asked = dict.fromkeys(filter(None, map(key, () if self._spec.client_only else draft.questions)))
+        found = [f"question:{stable_id(words)}" for words in asked]
         for kind, name in self._spec.groups.items():
             value = column(row, name)
             if value not in (None, ""):

@@ -20,13 +20,13 @@ class Turn(NamedTuple):
 class Draft(NamedTuple):
     """A row as its shape reads it.
 
-    ``question`` is the text by which answers to the same question belong together, ``kind`` what the shape alone says the record is.
+    ``questions`` are texts by which answers to the same question belong together (with its title and without), ``kind`` what the shape alone says the record is.
     """
 
     turns: Sequence[Turn]
     thought: str = ""
     dispreferred: Sequence[Turn] = ()
-    question: str = ""
+    questions: tuple[str, ...] = ()
     kind: Kind = ""
     repairs: tuple[str, ...] = ()
 

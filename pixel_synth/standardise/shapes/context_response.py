@@ -12,4 +12,4 @@ COLUMNS = {"context": ("context",), "response": ("response",)}
 def read(row: Row) -> Draft:
     """Return the exchange."""
     context = text(row, "context")
-    return Draft(exchange(context, text(row, "response")), question=context)
+    return Draft(exchange(context, text(row, "response")), questions=(context,))

@@ -20,4 +20,4 @@ def read(row: Row) -> Draft:
     if "reasoning" not in row:
         raise Unfit("no reasoning: the row has no such column")
     question = text(row, "question")
-    return Draft(exchange(question, text(row, "answer")), thought=text(row, "reasoning", ""), question=question, kind="reasoning")
+    return Draft(exchange(question, text(row, "answer")), thought=text(row, "reasoning", ""), questions=(question,), kind="reasoning")

@@ -13,4 +13,4 @@ def read(row: Row) -> Draft:
     """Return instruction and input as two turns of their own; what becomes of them depends on the category (`convert.strategy`)."""
     instruction, given, output = text(row, "instruction"), text(row, "input", ""), text(row, "output")
     turns = [Turn("instruction", instruction), Turn("user", given)] if given.strip() else [Turn("user", instruction)]
-    return Draft([*turns, Turn("assistant", output)], question=f"{instruction}\n{given}" if given.strip() else instruction)
+    return Draft([*turns, Turn("assistant", output)], questions=(given if given.strip() else instruction,))

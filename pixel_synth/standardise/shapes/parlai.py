@@ -35,7 +35,7 @@ def read(row: Row) -> Draft:
         raise Unfit("several talks in one row: an earlier history is no beginning of the last")
     turns = [Turn(("user", "assistant")[i % 2], joined(words)) for i, words in enumerate(whole)]
     repaired = any(turn.text != words for turn, words in zip(turns, whole, strict=True))
-    return Draft(turns, question=whole[0] if len(whole) == 2 else "", repairs=("spacing",) if repaired else ())
+    return Draft(turns, questions=(whole[0],) if len(whole) == 2 else (), repairs=("spacing",) if repaired else ())
 
 
 def joined(words: str) -> str:

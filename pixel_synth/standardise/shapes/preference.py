@@ -29,7 +29,7 @@ def read(row: Row) -> Draft:
         raise Unfit("no preference: chosen and rejected are the same")
     if shared == len(rejected) or any(role_of(turn.who) == "user" for turn in rejected[shared:]):
         raise Unfit("no preference: chosen and rejected part before the last answer")
-    return Draft(chosen, dispreferred=rejected[shared:], kind="preference", question="\n".join(t.text for t in chosen[:shared]))
+    return Draft(chosen, dispreferred=rejected[shared:], kind="preference", questions=("\n".join(t.text for t in chosen[:shared]),))
 
 
 def _turns(value: Any, who: str) -> list[Turn]:

@@ -16,4 +16,4 @@ COLUMNS = {
 def read(row: Row) -> Draft:
     """Return the exchange."""
     prompt = text(row, "prompt")
-    return Draft(exchange(prompt, text(row, "response"), text(row, "system", "")), question=prompt)
+    return Draft(exchange(prompt, text(row, "response"), text(row, "system", "")), questions=(prompt,))

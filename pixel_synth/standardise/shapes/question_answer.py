@@ -20,4 +20,4 @@ def read(row: Row) -> Draft:
     if not title:
         question = text(row, "question")
     asked = question if key(title) in key(question) else f"{title.strip()}\n\n{question}"
-    return Draft(exchange(asked, answer), question=f"{title}\n{question}")
+    return Draft(exchange(asked, answer), questions=(f"{title}\n{question}", question))
