@@ -12,7 +12,8 @@ import pytest
 from pixel_synth.cli import main
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import conversations
-from pixel_synth.standardise.ingest import OUTPUTS, Ingested, Limits, Metrics, ingest
+from pixel_synth.standardise.figures import Ingested, Limits, Metrics
+from pixel_synth.standardise.ingest import OUTPUTS, ingest
 from pixel_synth.standardise.spec import Spec
 
 SPEC = Spec(source="set", category="mental_health", license="MIT")

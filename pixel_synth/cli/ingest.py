@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixel_synth.standardise.ingest import Ingested, Show
+    from pixel_synth.standardise.figures import Ingested
+    from pixel_synth.standardise.ingest import Show
 
 CATEGORIES = ("psychology", "voice", "mental_health", "reasoning", "personality", "auxiliary")
 EPILOG = """\
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
     from pixel_synth.errors import UsageError
-    from pixel_synth.standardise.ingest import Limits, ingest
+    from pixel_synth.standardise.figures import Limits
+    from pixel_synth.standardise.ingest import ingest
     from pixel_synth.standardise.spec import Spec
 
     if not args.output and not args.dry_run:

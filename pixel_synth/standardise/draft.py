@@ -20,7 +20,8 @@ class Turn(NamedTuple):
 class Draft(NamedTuple):
     """A row as its shape reads it.
 
-    ``questions`` are texts by which answers to the same question belong together (with its title and without), ``kind`` what the shape alone says the record is.
+    ``questions`` are texts by which answers to the same question belong together (with its title and without), ``kind`` is what the
+    shape alone says the record is.
     """
 
     turns: Sequence[Turn]

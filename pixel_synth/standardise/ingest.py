@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
@@ -20,64 +20,18 @@ from typing import IO, NamedTuple
 from pixel_synth.books import Books, Counting, Dropped, Reject
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import whole
-from pixel_synth.records import Conversation, Record
+from pixel_synth.records import Conversation
 from pixel_synth.standardise import Seen, reject, repeat
 from pixel_synth.standardise.convert import Converter, category
 from pixel_synth.standardise.detect import Detection, detect, head_of, reject_reason, weight
+from pixel_synth.standardise.figures import FileBooks, Ingested, Limits, Metrics
 from pixel_synth.standardise.rows import Raw, Unparsed, contents, files, parsed, unparsed
 from pixel_synth.standardise.spec import Spec
 
 BATCH_ROWS = 1000
 BATCH_CHARS = 2**23  # a batch ends here as well, so that long rows do not fill the memory
-ALERT_REJECTS = 0.2  # a batch that loses more than a fifth is looked at; a choice, not a measurement
 SAMPLED = 10  # kept records of a batch whose language quality is measured
 OUTPUTS = ("kept.jsonl", "rejects.jsonl", "metrics.jsonl", "alerts.jsonl", "ingest.json")
-
-
-class FileBooks(Record):
-    """What became of one file: the shape it was read as, its books, and how many kept records needed which repair."""
-
-    file: str
-    sha256: str
-    shape: str
-    detection: str
-    books: Books
-    repairs: Mapping[str, int]
-
-
-class Ingested(Record):
-    """What became of all files; ``skipped`` are files of folders that are not named like data."""
-
-    books: Books
-    files: tuple[FileBooks, ...]
-    skipped: tuple[str, ...] = ()
-    alerts: tuple[str, ...] = ()
-
-
-class Metrics(Record):
-    """Figures of one batch.
-
-    ``reject_rate`` is the share of rows that could not be read or converted; repeats are counted apart.  ``language_quality`` is the mean
-    of a sample of the kept records (0-1), ``None`` when none was scored.
-    """
-
-    file: str
-    batch: int
-    taken: int
-    kept: int
-    rejected: int
-    repeats: int
-    reject_rate: float
-    running_reject_rate: float
-    language_quality: float | None
-    sampled: int
-
-
-class Limits(NamedTuple):
-    """When a batch raises an alert: a larger share of rejects, or a lower language quality; ``None`` = never."""
-
-    rejects: float | None = ALERT_REJECTS
-    quality: float | None = None
 
 
 class Done(NamedTuple):
