@@ -64,6 +64,9 @@ class Recipe(Record):
         default={"train": 0.9, "validation": 0.05, "test": 0.05}, description="sizes of the splits, as shares of the whole"
     )
     split_tolerance: Share = Field(default=0.05, description="largest distance of a split's category share from that of the whole")
+    release: tuple[Literal["speaker"], ...] = Field(
+        default=(), description="groups of these kinds may cross splits where they would join more than a tenth of the records"
+    )
     order: Order = Field(default="shuffled", description="order of the training split; curriculum = from simple to complex")
     tokenizer: str = Field(default="", description="name or folder of a Hugging Face tokenizer that counts tokens; none = not counted")
     max_tokens: int = Field(default=4096, ge=16, description="length of packed training sequences, in tokens")

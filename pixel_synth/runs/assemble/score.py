@@ -1,4 +1,4 @@
-"""Score and gate every record with the scorers and thresholds that gate what the pipelines write.
+"""Score and gate every record with the scorers and thresholds that gate what the pipelines write, and label what its words carry.
 
 Scores that a run of our own gave under the same knowledge, prompts and toolkit are taken over, unless redaction changed its words.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth.books import Dropped
+from pixel_synth.curate.enrich import enricher
 from pixel_synth.curate.filter import rescored
 from pixel_synth.curate.gate import Gate
 from pixel_synth.curate.review import reviewed
@@ -33,18 +34,19 @@ def score(assembly: Assembly, folder: Path) -> Result:
 
 def scorer(settings: dict[str, Any], gate: dict[str, Any]) -> Work:
     """Return the work of one process: score a record, decide on it, label its complexity."""
-    with_settings, limits, base = exact_settings(settings), Gate.model_validate(gate), load()
+    with_settings, limits, base, label = exact_settings(settings), Gate.model_validate(gate), load(), enricher()
 
     def work(record: Conversation) -> Worked:
         if record.labels.kind in OUTSIDE or record.category == "auxiliary":
-            return Worked(record, {})
+            found = label(record)
+            return Worked(found, {})
         found = record if current(record, limits) else rescored(record, base, with_settings, limits)
         verdict = reviewed(found, found.scores, limits.decide(found, found.scores), with_settings, limits)
         complexity = found.score("complexity")
         value = None if complexity is None else complexity.value
         labels = found.labels.model_copy(update={"complexity": "" if value is None else level(value)})
         found = found.model_copy(update={"verdict": verdict, "labels": labels})
-        return Worked(found if verdict.accepted else Dropped("; ".join(verdict.reasons)), {})
+        return Worked(label(found) if verdict.accepted else Dropped("; ".join(verdict.reasons)), {})
 
     return work
 

@@ -1,0 +1,34 @@
+"""Choose the records of the dataset, put them into their order, link them, and lay aside what stands outside the ratios."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pixel_synth.curate.link import link
+from pixel_synth.curate.order import order, rise
+from pixel_synth.jsonl import whole
+from pixel_synth.mix.choosing import mix
+from pixel_synth.mix.files import Lines
+from pixel_synth.runs.assemble.assembly import Assembly, Result
+from pixel_synth.sources.licence import forbidden
+
+
+def blend(assembly: Assembly, folder: Path) -> Result:
+    """Mix what passed the gate."""
+    recipe = assembly.recipe
+    with Lines([assembly.folder("04-score") / "kept.jsonl"]) as lines:
+        items = lines.items()
+        found = mix(
+            items, recipe, assembly.settings.ratios, lines.text, when_short=recipe.when_short,
+            refuse=lambda pairs: forbidden(pairs, recipe.profile),
+        )  # fmt: skip
+        ordered = order(found.chosen, recipe.order, recipe.seed)
+        lines.copy(ordered, folder / "unlinked.jsonl")
+        write_left(lines, found.left, folder)
+    linked = link([folder / "unlinked.jsonl"], folder / "kept.jsonl")
+    (folder / "unlinked.jsonl").unlink()
+    report = {**found.as_dict(), "short": found.short, "order": recipe.order, "rise": rise(ordered)._asdict(), "links": linked._asdict()}
+    with whole(folder / "mix.json") as file:
+        json.dump(report, file, indent=1)
+    return found.books, report

@@ -1,0 +1,79 @@
+"""Look at every record by itself: language, unsafe content, evaluation text, category, personal data.
+
+What is taken out stands in ``private/redactions.jsonl``, which only the owner can read and which is never handed out.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pixel_synth.books import Dropped
+from pixel_synth.curate.categorise import categorise
+from pixel_synth.curate.decontaminate import Decontaminate
+from pixel_synth.curate.language import Language
+from pixel_synth.curate.redact import Audit, redact
+from pixel_synth.curate.unsafe import Unsafe
+from pixel_synth.records import Conversation, Record
+from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of
+from pixel_synth.runs.parallel import Task, Work, Worked, each
+
+AUDIT = "redactions.jsonl"
+SURE = 0.7  # confidence from which a record that is about another matter leaves its source's category
+
+
+def screen(assembly: Assembly, folder: Path) -> Result:
+    """Screen what was gathered."""
+    source, recipe = assembly.folder("01-gather") / "kept.jsonl", assembly.recipe
+    options: dict[str, Any] = {"languages": recipe.languages, "evaluation": recipe.evaluation, "redacting": recipe.redact}
+    with assembly.progress(lines_of(source), "records screened") as show:
+        books = each(source, folder, Task("screen", screener, options, ("redactions", "moved")), assembly.workers, show)
+    audit = assembly.private / AUDIT
+    os.replace(folder / "redactions.jsonl", audit)
+    audit.chmod(0o600)
+    return books, {"moved": lines_of(folder / "moved.jsonl"), "redacted": recipe.redact, "names": "not looked for: no model that finds names is part of this"}
+
+
+def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting: bool) -> Work:
+    """Return the work of one process."""
+    keepers = (Language(tuple(languages)), Unsafe(), Decontaminate(tuple(Path(p) for p in evaluation)))
+
+    def work(record: Conversation) -> Worked:
+        found: Conversation | Dropped = record
+        for step in keepers:
+            found = step(found)
+            if isinstance(found, Dropped):
+                return Worked(found, {})
+        moved = elsewhere(found)
+        beside = {"moved": [moved.line()] if moved else []}
+        if moved:
+            found = found.model_copy(update={"category": "auxiliary"})
+        if redacting:
+            found, findings = redact(found)
+            beside["redactions"] = [Audit(id=found.id, finding=f).line() for f in findings]
+        return Worked(found, beside)
+
+    return work
+
+
+class Moved(Record):
+    """A record that is not about mental health, whatever its source is."""
+
+    id: str
+    source: str
+    category: str
+    rule: str
+    confidence: float
+
+
+def elsewhere(record: Conversation) -> Moved | None:
+    """Tell whether a record that others made belongs to another matter, and so to no category of the mix."""
+    if record.category not in ("mental_health", "personality") or record.provenance.source == "generated" or record.labels.kind == "client_lines":
+        return None
+    decision = categorise(record, {})
+    if decision.category != "auxiliary" or decision.confidence < SURE:
+        return None
+    return Moved(
+        id=record.id, source=record.provenance.source, category=record.category, rule=decision.rule, confidence=decision.confidence
+    )

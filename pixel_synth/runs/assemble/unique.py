@@ -1,0 +1,29 @@
+"""Drop what repeats another record: the same words, nearly the same, or (on request) the same meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixel_synth.calibrate.card import scored
+from pixel_synth.curate.dedup import deduplicate
+from pixel_synth.knowledge import load
+from pixel_synth.records import Conversation
+from pixel_synth.runs.assemble.assembly import Assembly, Result
+
+
+def unique(assembly: Assembly, folder: Path) -> Result:
+    """De-duplicate what was screened; of those that repeat each other the best stays, by the overall score among others."""
+    source, recipe = assembly.folder("02-screen") / "kept.jsonl", assembly.recipe
+    base, weights = load(), assembly.settings.weights
+
+    def quality(record: Conversation) -> float | None:
+        return next((s.value for s in scored(record, base, weights) if s.metric == "overall"), None)
+
+    with assembly.progress(source.stat().st_size, "bytes read") as show:
+        found = deduplicate(
+            [source], folder, jaccard=recipe.jaccard, semantic=recipe.semantic, seed=recipe.seed, workers=assembly.workers,
+            quality=quality, progress=lambda read: show(read, 0),
+        )  # fmt: skip
+    return found.books, found.model_dump(mode="json", exclude={"books", "largest"})
+
+
