@@ -1,0 +1,38 @@
+"""Dates of birth, and ages over 89, which Safe Harbor puts into one class, "90 or older" (45 CFR 164.514(b)(2)(i)(C))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pixel_synth.curate.redact.spans import Hit
+
+OLDEST = "90+"
+_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?"
+_DATE = rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}\.?(?:,? \d{{4}})?|\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+_BIRTH = re.compile(
+    rf"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|birthday(?: is| was|'s)?(?: on)?)[\s:,]{{1,3}}(?:is |was |on )?(?P<date>{_DATE})(?!\w)",
+    re.IGNORECASE,
+)
+_AGE = r"(?P<age>9\d|1[01]\d)"
+_OLD = re.compile(
+    rf"(?<![\w.,$£€-]){_AGE}(?=[ -]?(?:years?|yrs?)[ -]old\b|[ -]?y/?o\b|[ -]years? of age)"
+    r"|(?:\bage[ds]?(?: of| is| was)? |\bturn(?:ed|ing|s)? |\bage: ?)(?P<told>9\d|1[01]\d)(?![\w%]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months))"
+    r"|\b(?:he|she|who|i|mother|father|mom|mum|dad|grandmother|grandfather|grandma|grandpa|gran|nana)(?:'s|’s|'m|’m| is| was| am| are) (?P<is>9\d|1[01]\d)"
+    r"(?=[;!?]|[.,](?!\d)|$| (?:and|now|but|with|who|years))",
+    re.IGNORECASE,
+)
+
+
+def births(text: str) -> Iterator[Hit]:
+    """Yield the date where a text tells when somebody was born; a year alone may stay."""
+    for m in _BIRTH.finditer(text):
+        yield Hit(m.start("date"), m.end("date"), "birth_date", " ".join(m["date"].lower().split()))
+
+
+def old_ages(text: str) -> Iterator[Hit]:
+    """Yield ages over 89."""
+    for m in _OLD.finditer(text):
+        group = next(name for name in ("age", "told", "is") if m[name])
+        yield Hit(m.start(group), m.end(group), "age", m[group], OLDEST)

@@ -1,0 +1,131 @@
+"""Names of people, as far as they can be told without a model; with one (a spaCy pipeline of the user's), also the others.
+
+Without a model a name is known when somebody introduces themselves ("my name is ..."), signs (a name before letters such as LCSW, after
+closing words, or "Dr. ..." at the end), bears a title (Mr, Mrs, Ms; Dr in the client's words), or is given by the record itself.
+A name that is known is then found wherever the conversation says it.  Other names are not found: say so where it matters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from typing import Any
+
+from pixel_synth.curate.redact.spans import Hit, known
+from pixel_synth.errors import UsageError
+
+NOT_LOOKED_FOR = (
+    "names were looked for by pattern only (introductions, signatures, titles, names the records give): others stay; "
+    "a spaCy model finds more"
+)
+_PART = r"[A-ZÀ-Þ][a-zà-ÿ]+(?:['’-][A-Z][a-zà-ÿ]+)*"
+_FULL = rf"{_PART}(?: [A-Z]\.)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{0,2}}"
+_TWO = rf"{_PART}(?: [A-Z]\.?)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{1,2}}"
+_INTRODUCED = re.compile(
+    rf"\b(?i:my (?:real |full |first )?name(?:'s|’s| is)|i am called|i'm called|me llamo|mi nombre es)[ :]+(?P<name>{_FULL})"
+    rf"|\b(?i:my name(?:'s|’s| is)) (?P<low>[a-z]{{3,12}})(?=[.,!?]| and i\b)"
+    rf"|\b(?i:call me|this is|i'm|i’m|i am) (?P<aged>{_FULL})(?=,? (?:and )?(?i:i'm |i am |a |aged? )?\d{{2}}\b)"
+    rf"|\b(?i:call me) (?P<called>{_PART})(?=[.,!?\n]|$)"
+    rf"|\b(?i:i'm|i’m|i am) (?P<role>{_TWO})(?=,? (?:and )?(?i:i'm a|i am a|a|an|from|your) )"
+)
+_TITLED = re.compile(rf"\b(?P<title>Mr|Mrs|Ms|Miss|Mx)\.? (?P<name>{_PART}(?: {_PART})?)")
+_DOCTOR = re.compile(rf"\b(?:Dr|Prof)\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)")
+_DOCTOR_LAST = re.compile(rf"(?:^|[.!?…)\n”\"] *|[a-z,])(?:~|-|—)? *Dr\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)(?=[\s.,!]*$|,? [A-Z]|www)")
+_BY = re.compile(r"\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$")
+_WORDY = re.compile(r"[A-ZÀ-Þ]")
+
+
+@cache
+def _signed() -> re.Pattern[str]:
+    letters = "|".join(sorted(map(re.escape, known("credentials")), key=len, reverse=True))
+    strong = "|".join(sorted(map(re.escape, known("credentials") - known("weak")), key=len, reverse=True))
+    return re.compile(
+        rf"(?<![A-Z])(?P<name>{_TWO})(?=(?:,? ?(?:{letters})(?![\w]))*,? ?(?:{strong})(?![\w])|,? (?:{letters})(?![\w])[\s.,]*$)"
+    )
+
+
+@cache
+def _closed() -> re.Pattern[str]:
+    closings = "|".join(known("closings"))
+    return re.compile(rf"(?:(?i:{closings})(?: (?:to you|you|always))?[\s,.!~—-]*|[.!?)]\s*[-–—~]\s*|\n\s*[-–—~]?\s*)(?P<name>{_FULL})[\s.!~]*$")
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a run of capitalised words without words at its ends that belong to no name; empty when none is left."""
+    parts = list(re.finditer(r"\S+", text[start:end]))
+    while parts and parts[0][0].strip(".,") in known("no_names"):
+        parts.pop(0)
+    for i, part in enumerate(parts):
+        if part[0].strip(".,") in known("no_names"):
+            parts = parts[:i]
+            break
+    return (start + parts[0].start(), start + parts[-1].end()) if parts else (start, start)
+
+
+def told_names(text: str, role: str) -> Iterator[tuple[int, int]]:
+    """Yield where a message tells a name in a form that is sure (see the module)."""
+    if not _WORDY.search(text):
+        return
+    patterns = [_INTRODUCED, _TITLED, *([_signed(), _closed(), _DOCTOR_LAST] if role == "assistant" else [_DOCTOR])]
+    for pattern in patterns:
+        for m in pattern.finditer(text):
+            group = next(name for name, value in m.groupdict().items() if value is not None and name != "title")
+            start, end = trimmed(text, m.start(group), m.end(group))
+            if start == end or m[group].lower() in known("not_called"):
+                continue
+            if pattern is not _INTRODUCED and _BY.search(text[max(0, start - 60) : start].removesuffix("Dr. ")):
+                continue
+            yield start, end
+
+
+def mentions(text: str, names: Iterable[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield where a text says one of the names, whole or by its first or last part, with the name that is meant."""
+    for name in sorted(names, key=lambda n: (-len(n), n)):
+        for form in forms(name):
+            for m in _word(form).finditer(text):
+                if not (form in known("also_words") and _opens(text, m)):
+                    yield m.start(), m.end(), name
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """Return the ways in which a name is said: whole, without the middle initial, first name, last name (three letters or more each)."""
+    parts = name.split()
+    bare = [p for p in parts if len(p.strip(".")) > 1]
+    single = [p for p in (bare[0], bare[-1]) if len(p) > 2 and p not in known("no_names")] if bare else []
+    return tuple(dict.fromkeys((name, " ".join(bare), *single)))
+
+
+@lru_cache(maxsize=4096)
+def _word(form: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w'’]){re.escape(form)}(?=['’]s\b|(?![\w'’]))")
+
+
+def _opens(text: str, m: re.Match[str]) -> bool:
+    """Tell whether a word stands at the beginning of a sentence and goes on in lower case, as the verb or noun it may be would."""
+    before = text[: m.start()].rstrip()
+    return (not before or before[-1] in ".!?…\"“") and text[m.end() : m.end() + 2].strip()[:1].islower()
+
+
+@lru_cache(maxsize=2)
+def model(name: str) -> Any:
+    """Return the spaCy pipeline of a name or folder.
+
+    Raises:
+        UsageError: When spaCy or the pipeline is not there.
+    """
+    try:
+        import spacy
+    except ModuleNotFoundError as error:
+        raise UsageError("finding names needs spaCy, which is not installed", hint="pip install 'pixel-synth[names]'") from error
+    try:
+        return spacy.load(name)
+    except OSError as error:
+        raise UsageError(f"no spaCy pipeline {name!r} here", hint=f"python -m spacy download {name}, or give a folder") from error
+
+
+def model_names(text: str, pipeline: str) -> Iterator[Hit]:
+    """Yield the people whom a spaCy pipeline names (entities PERSON or PER)."""
+    for entity in model(pipeline)(text).ents:
+        if entity.label_ in ("PERSON", "PER"):
+            yield Hit(entity.start_char, entity.end_char, "name", entity.text)
