@@ -16,6 +16,7 @@ _BIRTH = re.compile(
     re.IGNORECASE,
 )
 _AGE = r"(?P<age>9\d|1[01]\d)"
+_NINETY = re.compile(r"(?<!\d)(?:9\d|1[01]\d)(?!\d)")
 _OLD = re.compile(
     rf"(?<![\w.,$£€-]){_AGE}(?=[ -]?(?:years?|yrs?)[ -]old\b|[ -]?y/?o\b|[ -]years? of age)"
     r"|(?:\bage[ds]?(?: of| is| was)? |\bturn(?:ed|ing|s)? |\bage: ?)(?P<told>9\d|1[01]\d)(?![\w%]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months))"
@@ -33,6 +34,6 @@ def births(text: str) -> Iterator[Hit]:
 
 def old_ages(text: str) -> Iterator[Hit]:
     """Yield ages over 89."""
-    for m in _OLD.finditer(text):
+    for m in _OLD.finditer(text) if _NINETY.search(text) else ():
         group = next(name for name in ("age", "told", "is") if m[name])
         yield Hit(m.start(group), m.end(group), "age", m[group], OLDEST)

@@ -19,6 +19,7 @@ NOT_LOOKED_FOR = (
     "names were looked for by pattern only (introductions, signatures, titles, names the records give): others stay; "
     "a spaCy model finds more"
 )
+END = 120  # characters at the end of a message in which its writer may sign
 _PART = r"[A-ZÀ-Þ][a-zà-ÿ]+(?:['’-][A-Z][a-zà-ÿ]+)*"
 _FULL = rf"{_PART}(?: [A-Z]\.)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{0,2}}"
 _TWO = rf"{_PART}(?: [A-Z]\.?)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{1,2}}"
@@ -31,15 +32,24 @@ _INTRODUCED = re.compile(
 )
 _TITLED = re.compile(rf"\b(?P<title>Mr|Mrs|Ms|Miss|Mx)\.? (?P<name>{_PART}(?: {_PART})?)")
 _DOCTOR = re.compile(rf"\b(?:Dr|Prof)\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)")
-_DOCTOR_LAST = re.compile(rf"(?:^|[.!?…)\n”\"] *|[a-z,])(?:~|-|—)? *Dr\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)(?=[\s.,!]*$|,? [A-Z]|www)")
-_BY = re.compile(r"\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$")
+_DOCTOR_LAST = re.compile(rf"(?:^|[.!?…)\n”\"] *|[a-z,])(?:~|-|—)? *Dr\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)(?=[\s.,!]*$|, [A-Z]|www)")
+_BY = re.compile(r"\b(?:books?|author|research|according)\b[^.!?]*$|\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$")
 _WORDY = re.compile(r"[A-ZÀ-Þ]")
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=lambda w: (-len(w), w)))
+
+
+@cache
+def _letters() -> re.Pattern[str]:
+    return re.compile(rf"(?<![A-Za-z])(?:{_any_of(known('credentials'))})(?![\w])")
 
 
 @cache
 def _signed() -> re.Pattern[str]:
-    letters = "|".join(sorted(map(re.escape, known("credentials")), key=len, reverse=True))
-    strong = "|".join(sorted(map(re.escape, known("credentials") - known("weak")), key=len, reverse=True))
+    letters = _any_of(known("credentials"))
+    strong = _any_of(known("credentials") - known("weak"))
     return re.compile(
         rf"(?<![A-Z])(?P<name>{_TWO})(?=(?:,? ?(?:{letters})(?![\w]))*,? ?(?:{strong})(?![\w])|,? (?:{letters})(?![\w])[\s.,]*$)"
     )
@@ -67,14 +77,19 @@ def told_names(text: str, role: str) -> Iterator[tuple[int, int]]:
     """Yield where a message tells a name in a form that is sure (see the module)."""
     if not _WORDY.search(text):
         return
-    patterns = [_INTRODUCED, _TITLED, *([_signed(), _closed(), _DOCTOR_LAST] if role == "assistant" else [_DOCTOR])]
-    for pattern in patterns:
-        for m in pattern.finditer(text):
+    patterns = [(_INTRODUCED, 0), (_TITLED, 0)]
+    if role == "assistant":
+        patterns += [(_signed(), 0)] if _letters().search(text) else []
+        patterns += [(_closed(), max(0, len(text) - END)), (_DOCTOR_LAST, 0)]
+    else:
+        patterns.append((_DOCTOR, 0))
+    for pattern, begin in patterns:
+        for m in pattern.finditer(text, begin):
             group = next(name for name, value in m.groupdict().items() if value is not None and name != "title")
             start, end = trimmed(text, m.start(group), m.end(group))
             if start == end or m[group].lower() in known("not_called"):
                 continue
-            if pattern is not _INTRODUCED and _BY.search(text[max(0, start - 60) : start].removesuffix("Dr. ")):
+            if pattern is not _INTRODUCED and _BY.search(re.sub(r"Dr\.? $", "", text[max(0, start - 60) : start])):
                 continue
             yield start, end
 
@@ -84,7 +99,7 @@ def mentions(text: str, names: Iterable[str]) -> Iterator[tuple[int, int, str]]:
     for name in sorted(names, key=lambda n: (-len(n), n)):
         for form in forms(name):
             for m in _word(form).finditer(text):
-                if not (form in known("also_words") and _opens(text, m)):
+                if not (form in known("also_words") and _opens(text, m)) and not (form != name and _of_another(text, m)):
                     yield m.start(), m.end(), name
 
 
@@ -96,9 +111,22 @@ def forms(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, " ".join(bare), *single)))
 
 
+_NEXT = re.compile(r"\s+(?:[A-Z]\.\s+)?([A-Z][a-z]+)")
+_BEFORE = re.compile(r"(?<![.!?]\s)\b([A-Z][a-z]+)\s+(?:[A-Z]\.\s+)?$")
+
+
 @lru_cache(maxsize=4096)
 def _word(form: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w'’]){re.escape(form)}(?=['’]s\b|(?![\w'’]))")
+    spaced = r"\s+".join(map(re.escape, form.split()))
+    return re.compile(rf"(?<![\w'’]){spaced}(?=['’]s\b|www|(?![\w'’]))")
+
+
+def _of_another(text: str, m: re.Match[str]) -> bool:
+    """Tell whether a first or last name goes on with another capitalised word: John of John Frampton in "John Gottman"."""
+    follows = _NEXT.match(text, m.end())
+    before = _BEFORE.search(text, max(0, m.start() - 30), m.start())
+    words = [w[1] for w in (follows, before) if w]
+    return any(w not in known("no_names") for w in words)
 
 
 def _opens(text: str, m: re.Match[str]) -> bool:

@@ -21,9 +21,11 @@ _EMAIL = re.compile(
 )
 _ENDINGS = "com|org|net|info|edu|gov|mil|int|io|co|me|us|uk|ca|au|nz|ie|de|fr|es|it|nl|eu|in|health|care|life|blog|online|site|app|tv|ly"
 _URL = re.compile(
-    rf"(?:https?://|www\.)[^\s<>\"'()\[\]{{}}|]+|(?<![\w@.-])(?:[a-z0-9][a-z0-9-]*\.)+(?:{_ENDINGS})\b(?:/[^\s<>\"'()\[\]{{}}|]*)?(?![\w@])",
+    rf"(?:https?://|www\.)[^\s¿¡<>\"'()\[\]{{}}|]+|(?<![\w@.-])(?!\S{{0,60}}www\.)(?:[a-z0-9][a-z0-9-]*\.)+(?:{_ENDINGS})\b(?:/[^\s¿¡<>\"'()\[\]{{}}|]*)?(?![\w@])",
     re.IGNORECASE,
 )
+_SURE = frozenset("com org net info edu gov mil co.uk uk ca au nz ie de fr nl eu io app tv online site blog".split())
+_GLUE = re.compile(r"(?:(?<=\.html)|(?<=\.htm)|(?<=\.pdf)|(?<=\.php)|(?<=\.com/)|(?<=\.org/)|(?<=\.net/))[A-Z][a-z]*$|(?:(?<=\.com)|(?<=\.org)|(?<=\.net))\.[A-Z][a-z]*$")
 _HANDLE = re.compile(
     r"(?<![\w@/.])@[A-Za-z_][\w.]{1,28}\w(?![\w@])|(?<![\w/])/?u/[\w-]{3,20}(?!\w)"
     r"|(?:(?<=instagram: )|(?<=snapchat: )|(?<=discord: )|(?<=tiktok: )|(?<=twitter: )|(?<=skype: )|(?<=ig: )|(?<=insta: )"
@@ -47,9 +49,23 @@ def urls(text: str) -> Iterator[Hit]:
     """Yield addresses of pages that are not public ones."""
     if "." in text:
         for m in _URL.finditer(text):
-            address = m[0].rstrip(".,;:!?*’”")
-            if not public(address):
+            address = _unglued(m[0]).rstrip(".,;:!?*~’”")
+            if _is_address(address) and not public(address):
                 yield Hit(m.start(), m.start() + len(address), "url", address.lower().rstrip("/"))
+
+
+def _unglued(address: str) -> str:
+    """Cut off the word of the next sentence where it follows without a blank: "example.org/There", "page.htmlThis", "site.com.Be"."""
+    glue = _GLUE.search(address)
+    return address[: glue.start()] if glue else address
+
+
+def _is_address(address: str) -> bool:
+    """Tell whether a bare host is one, and not the end of a sentence and the beginning of the next: "you.It", "time.in"."""
+    if re.match(r"https?://|www\.", address, re.IGNORECASE):
+        return True
+    ending = re.split(r"[/]", address)[0].rpartition(".")[2]
+    return ending in _SURE or (ending == ending.lower() and "/" in address)
 
 
 def public(address: str) -> bool:
@@ -75,7 +91,7 @@ def handles(text: str) -> Iterator[Hit]:
 
 def ips(text: str) -> Iterator[Hit]:
     """Yield IP addresses that `ipaddress` takes, not numbers of versions and not the loopback."""
-    for m in _IP.finditer(text):
+    for m in _IP.finditer(text) if text.count(".") > 2 or text.count(":") > 2 else ():
         try:
             address = ipaddress.ip_address(m[0])
         except ValueError:

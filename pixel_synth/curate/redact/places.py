@@ -26,6 +26,7 @@ _STREET = re.compile(
     r"|(?<!\w)[A-ZÄÖÜ][a-zäöüß-]+(?:straße|strasse|weg|gasse|platz|allee) \d{1,3}[a-z]?(?!\w)"
     r"|(?<!\w)P\.? ?O\.? Box \d{1,6}(?!\w)"
 )
+_DIGIT = re.compile(r"\d")
 _CODE = re.compile(
     rf"(?<!\w){_ZIP}(?!\w)|(?<![\w-])\d{{5}}-\d{{4}}(?![\w-])"
     r"|(?<=zip code )\d{5}(?!\w)|(?<=zip code is )\d{5}(?!\w)|(?<=zip: )\d{5}(?!\w)|(?<=zip is )\d{5}(?!\w)|(?<=zip )\d{5}(?!\w)"
@@ -37,11 +38,11 @@ _CODE = re.compile(
 
 def addresses(text: str) -> Iterator[Hit]:
     """Yield street addresses and post boxes, with unit, town and code where they follow."""
-    for m in _STREET.finditer(text):
+    for m in _STREET.finditer(text) if _DIGIT.search(text) else ():
         yield Hit(m.start(), m.end(), "address", " ".join(m[0].lower().split()).rstrip("."))
 
 
 def postcodes(text: str) -> Iterator[Hit]:
     """Yield ZIP codes that a state or a word marks as such, ZIP+4, and British and Canadian postcodes."""
-    for m in _CODE.finditer(text):
+    for m in _CODE.finditer(text) if _DIGIT.search(text) else ():
         yield Hit(m.start(), m.end(), "postcode", m[0].replace(" ", "").lower())

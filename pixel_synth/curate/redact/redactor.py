@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pixel_synth.books import Dropped
 from pixel_synth.curate.redact import dates, names, numbers, online, phones, places
 from pixel_synth.curate.redact.findings import Finding, counted, put, spliced, summed
-from pixel_synth.curate.redact.spans import Hit, apart
+from pixel_synth.curate.redact.spans import Hit, apart, known
 from pixel_synth.errors import RecordError
 from pixel_synth.records import Conversation, Evidence, Score, stable_id
 
@@ -105,7 +105,9 @@ class Redactor:
 
 def speakers(conversation: Conversation) -> Iterator[str]:
     """Yield the names that the record's groups give: ``speaker:sherry-katz-lcsw`` gives Sherry Katz."""
-    letters = {re.sub(r"\W", "", c).lower() for c in names.known("credentials")}
+    if not any(group.startswith("speaker:") for group in conversation.groups):
+        return
+    letters = _letters()
     for group in conversation.groups:
         kind, _, key = group.partition(":")
         if kind == "speaker" and not re.fullmatch(r"[0-9a-f]{8,}|\W*\d*\W*", key):
@@ -113,6 +115,11 @@ def speakers(conversation: Conversation) -> Iterator[str]:
             cut = next((i for i, w in enumerate(words) if i and re.sub(r"\W", "", w).lower() in letters), len(words))
             if 2 <= cut <= 4:
                 yield " ".join(w if w != w.lower() else w.capitalize() for w in words[:cut])
+
+
+@cache
+def _letters() -> frozenset[str]:
+    return frozenset(re.sub(r"\W", "", c).lower() for c in known("credentials"))
 
 
 def _same_person(told: tuple[str, ...]) -> dict[str, str]:
