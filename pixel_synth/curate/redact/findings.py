@@ -20,11 +20,11 @@ FOLLOWING = frozenset({"mark", "score", "group"})
 
 
 class Finding(Record):
-    """One item that was replaced: ``original.text_at(field, turn)[start:end] == text``.
+    """One item that was replaced: ``text`` stood at ``start:end`` of a text of the original, ``replacement`` stands there now.
 
-    ``field`` is a path such as ``messages.content``, ``thought``, ``scenario.history`` or ``reasoning.moves.2.heard``; ``turn`` is the
-    index where the field is a list (messages, dispreferred, marks, scores, groups), else ``None``.  ``same`` is whether it is one of several equal
-    items.  Kinds of `FOLLOWING` hold a whole value as JSON: a mark or score whose span moved, a group whose key told a name.
+    ``field`` is a path such as ``messages.content``, ``thought``, ``scenario.history`` or ``reasoning.moves.2.heard``; ``turn`` is the index
+    where the field is a list (messages, dispreferred, marks, scores, groups), else ``None``.  Kinds of `FOLLOWING` hold a whole value as
+    JSON: a mark or score whose span moved, a group whose key told a name.
     """
 
     field: str

@@ -32,8 +32,13 @@ _INTRODUCED = re.compile(
 )
 _TITLED = re.compile(rf"\b(?P<title>Mr|Mrs|Ms|Miss|Mx)\.? (?P<name>{_PART}(?: {_PART})?)")
 _DOCTOR = re.compile(rf"\b(?:Dr|Prof)\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)")
-_DOCTOR_LAST = re.compile(rf"(?:^|[.!?…)\n”\"] *|[a-z,])(?:~|-|—)? *Dr\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)(?=[\s.,!]*$|, [A-Z]|www)")
-_BY = re.compile(r"\b(?:books?|author|research|according)\b[^.!?]*$|\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$")
+_DOCTOR_LAST = re.compile(
+    rf"(?:^|[.!?…)\n”\"] *|[a-z,])(?:~|-|—)? *Dr\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)(?=[\s.,!]*$|, [A-Z]|www)"
+)
+_BY = re.compile(
+    r"\b(?:books?|author|research|according)\b[^.!?]*$|\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$"
+    r"|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$"
+)
 _WORDY = re.compile(r"[A-ZÀ-Þ]")
 
 
@@ -58,7 +63,9 @@ def _signed() -> re.Pattern[str]:
 @cache
 def _closed() -> re.Pattern[str]:
     closings = "|".join(known("closings"))
-    return re.compile(rf"(?:(?i:{closings})(?: (?:to you|you|always))?[\s,.!~—-]*|[.!?)]\s*[-–—~]\s*|\n\s*[-–—~]?\s*)(?P<name>{_FULL})[\s.!~]*$")
+    return re.compile(
+        rf"(?:(?i:{closings})(?: (?:to you|you|always))?[\s,.!~—-]*|[.!?)]\s*[-–—~]\s*|\n\s*[-–—~]?\s*)(?P<name>{_FULL})[\s.!~]*$"
+    )
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
@@ -132,7 +139,7 @@ def _of_another(text: str, m: re.Match[str]) -> bool:
 def _opens(text: str, m: re.Match[str]) -> bool:
     """Tell whether a word stands at the beginning of a sentence and goes on in lower case, as the verb or noun it may be would."""
     before = text[: m.start()].rstrip()
-    return (not before or before[-1] in ".!?…\"“") and text[m.end() : m.end() + 2].strip()[:1].islower()
+    return (not before or before[-1] in '.!?…"“') and text[m.end() : m.end() + 2].strip()[:1].islower()
 
 
 @lru_cache(maxsize=2)

@@ -43,8 +43,8 @@ NATIONAL = (
     National(re.compile(r"(?<![\w-])\d{4} ?\d{4} ?\d{4}(?![\w-])"), "in_.aadhaar", r"aadha+r"),
 )
 _TAG = (
-    r"(?P<what>licen[cs]e(?: plate)?|lic|number plate|plate|mrn|medical record|patient|chart|case|docket|claim|policy|account|acct|member(?:ship)?"
-    r"|passport|npi|health plan|insurance|certificate|reference|file|student|employee|badge)"
+    r"(?P<what>licen[cs]e(?: plate)?|lic|number plate|plate|mrn|medical record|patient|chart|case|docket|claim|policy|account|acct"
+    r"|member(?:ship)?|passport|npi|health plan|insurance|certificate|reference|file|student|employee|badge)"
 )
 _RECORD = re.compile(
     rf"\b{_TAG}\b(?:\s*(?P<mark>numbers?|nos?\.|num|id|#)\s*)?(?P<is>\s*(?:is|was|:|#|=)\s*)?(?P<of>\s*)(?P<id>(?=[A-Z0-9-]*\d{{2}})"
@@ -88,7 +88,8 @@ def ids(text: str) -> Iterator[Hit]:
 def records(text: str) -> Iterator[Hit]:
     """Yield numbers of licences, medical records, cases, policies, accounts, passports and number plates that are named as such."""
     for m in _RECORD.finditer(text) if _DIGIT.search(text) else ():
-        sure = m["mark"] or m["is"] and re.search(r"[:#=]", m["is"]) or m["what"].lower() in ("mrn", "license plate", "number plate", "passport")
+        marked = m["mark"] or re.search(r"[:#=]", m["is"] or "")
+        sure = marked or m["what"].lower() in ("mrn", "license plate", "number plate", "passport")
         if sure and not re.fullmatch(r"(?:19|20)\d\d", m["id"]):
             yield Hit(m.start("id"), m.end("id"), "record", re.sub(r"\W", "", m["id"]).lower())
 

@@ -25,7 +25,9 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SURE = frozenset("com org net info edu gov mil co.uk uk ca au nz ie de fr nl eu io app tv online site blog".split())
-_GLUE = re.compile(r"(?:(?<=\.html)|(?<=\.htm)|(?<=\.pdf)|(?<=\.php)|(?<=\.com/)|(?<=\.org/)|(?<=\.net/))[A-Z][a-z]*$|(?:(?<=\.com)|(?<=\.org)|(?<=\.net))\.[A-Z][a-z]*$")
+_GLUE = re.compile(
+    r"(?:(?<=\.html)|(?<=\.htm)|(?<=\.pdf)|(?<=\.php)|(?<=\.com/)|(?<=\.org/)|(?<=\.net/))[A-Z][a-z]*$|(?:(?<=\.com)|(?<=\.org)|(?<=\.net))\.[A-Z][a-z]*$"
+)
 _HANDLE = re.compile(
     r"(?<![\w@/.])@[A-Za-z_][\w.]{1,28}\w(?![\w@])|(?<![\w/])/?u/[\w-]{3,20}(?!\w)"
     r"|(?:(?<=instagram: )|(?<=snapchat: )|(?<=discord: )|(?<=tiktok: )|(?<=twitter: )|(?<=skype: )|(?<=ig: )|(?<=insta: )"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pixel_synth.curate.redact.spans import Hit
 
 _STATES = (
-    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT "
-    "VA WA WV WI WY DC PR"
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT"
+    " VA WA WV WI WY DC PR"
 ).split()
 _WAYS = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Square|Sq|Highway|Hwy|Parkway|Pkwy|Circle"
@@ -31,7 +31,7 @@ _CODE = re.compile(
     rf"(?<!\w){_ZIP}(?!\w)|(?<![\w-])\d{{5}}-\d{{4}}(?![\w-])"
     r"|(?<=zip code )\d{5}(?!\w)|(?<=zip code is )\d{5}(?!\w)|(?<=zip: )\d{5}(?!\w)|(?<=zip is )\d{5}(?!\w)|(?<=zip )\d{5}(?!\w)"
     r"|(?<=ZIP code )\d{5}(?!\w)|(?<=ZIP )\d{5}(?!\w)"
-    r"|(?<!\w)(?:[A-PR-UWYZ]\d[\dA-HJKSTUW]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRVWXY]?) ?\d[ABD-HJLNP-UW-Z]{2}(?!\w)"  # United Kingdom, BS 7666
+    r"|(?<!\w)(?:[A-PR-UWYZ]\d[\dA-HJKSTUW]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRVWXY]?) ?\d[ABD-HJLNP-UW-Z]{2}(?!\w)"  # Britain, BS 7666
     r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"  # Canada
 )
 

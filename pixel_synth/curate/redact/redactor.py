@@ -87,7 +87,9 @@ class Redactor:
 
     def _found(self, texts: list[Place], people: tuple[str, ...], generated: bool) -> dict[int, list[Hit]]:
         """Return the hits by the index of the text."""
-        certain = {i: apart(hit for find in DETECTORS for hit in find(p.text)) if _TELLING.search(p.text) else [] for i, p in enumerate(texts)}
+        certain = {
+            i: apart(hit for find in DETECTORS for hit in find(p.text)) if _TELLING.search(p.text) else [] for i, p in enumerate(texts)
+        }
         if not generated:
             told: dict[str, None] = dict.fromkeys(people)
             modelled: dict[int, list[Hit]] = {}
@@ -196,22 +198,24 @@ def _numbered(texts: list[Place], hits: dict[int, list[Hit]]) -> dict[tuple[str,
 
 def _follow(c: Conversation, data: dict[str, Any], moved: dict[int, list[Finding]]) -> Iterator[Finding]:
     """Move the spans of marks and scores, and hash groups that tell a name; yield what they were."""
-    for field, values in (("marks", c.marks), ("scores", c.scores)):
-        for i, value in enumerate(values):
-            new = _shifted(value, data, moved) if isinstance(value, Evidence) else value.model_copy(
-                update={"evidence": tuple(_shifted(e, data, moved) for e in value.evidence)})  # fmt: skip
-            if new != value:
-                yield _follows(field, i, value, new, data)
+    for i, mark in enumerate(c.marks):
+        yield from _follows("marks", i, mark, _shifted(mark, data, moved), data)
+    for i, score in enumerate(c.scores):
+        evidence = tuple(_shifted(e, data, moved) for e in score.evidence)
+        yield from _follows("scores", i, score, score.model_copy(update={"evidence": evidence}), data)
     for i, group in enumerate(c.groups):
         kind, _, key = group.partition(":")
         if kind == "speaker" and any(True for _ in speakers(c.model_copy(update={"groups": (group,)}))):
             data["groups"][i] = f"{kind}:{stable_id(kind, key)}"
-            yield Finding(field="groups", turn=i, start=0, end=len(group), kind="group", text=json.dumps(group), replacement=data["groups"][i])
+            yield Finding(
+                field="groups", turn=i, start=0, end=len(group), kind="group", text=json.dumps(group), replacement=data["groups"][i]
+            )
 
 
-def _follows(field: str, i: int, old: Evidence | Score, new: Evidence | Score, data: dict[str, Any]) -> Finding:
-    data[field][i] = new.model_dump(mode="json")
-    return Finding(field=field, turn=i, start=0, end=0, kind=field.removesuffix("s"), text=old.line(), replacement=new.line())
+def _follows(field: str, i: int, old: Evidence | Score, new: Evidence | Score, data: dict[str, Any]) -> Iterator[Finding]:
+    if new != old:
+        data[field][i] = new.model_dump(mode="json")
+        yield Finding(field=field, turn=i, start=0, end=0, kind=field.removesuffix("s"), text=old.line(), replacement=new.line())
 
 
 def _shifted(e: Evidence, data: dict[str, Any], moved: dict[int, list[Finding]]) -> Evidence:
