@@ -14,11 +14,11 @@ _MONTH = (
 )
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?"
 _DATE = (
-    rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}\.?(?:,? \d{{4}})?"
+    rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}(?:\.?,? \d{{4}})?"
     r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2})"
 )
 _BIRTH = re.compile(
-    r"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|birthday(?: is| was|'s)?(?: on)?)[\s:,]{1,3}(?:is |was |on )?"
+    r"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|b-?day|birthday(?: is| was|'s)?(?: on)?)[\s:,]{1,3}(?:is |was |on )?"
     rf"(?P<date>{_DATE})(?!\w)",
     re.IGNORECASE,
 )
@@ -29,7 +29,7 @@ _NINETY = re.compile(r"(?<!\d)(?:9\d|1[01]\d)(?!\d)")
 _OLD = re.compile(
     rf"(?<![\w.,$£€-])(?P<age>{_AGE})(?=[ -]?(?:years?|yrs?)[ -]old\b|[ -]?y/?o\b|[ -]years? of age)"
     rf"|(?:\bage[ds]?(?: of| is| was)? |\bturn(?:ed|ing|s)? |\bage: ?)(?P<told>{_AGE}){_UNIT}"
-    rf"|\b{_WHO}(?:'s|’s|'m|’m| is| was| am| are) (?P<is>{_AGE})(?=[;!?]|[.,](?!\d)|$| (?:and|now|but|with|who|years))",
+    rf"|\b{_WHO}(?:'s|’s|'m|’m| is| was| am| are|,) (?P<is>{_AGE})(?=[;!?]|[.,](?!\d)|$| (?:and|now|but|with|who|years))",
     re.IGNORECASE,
 )
 

@@ -22,9 +22,9 @@ FOLLOWING = frozenset({"mark", "score", "group"})
 class Finding(Record):
     """One item that was replaced: ``text`` stood at ``start:end`` of a text of the original, ``replacement`` stands there now.
 
-    ``field`` is a path such as ``messages.content``, ``thought``, ``scenario.history`` or ``reasoning.moves.2.heard``; ``turn`` is the index
-    where the field is a list (messages, dispreferred, marks, scores, groups), else ``None``.  Kinds of `FOLLOWING` hold a whole value as
-    JSON: a mark or score whose span moved, a group whose key told a name.
+    ``field`` is a path such as ``messages.content``, ``thought``, ``scenario.history`` or ``reasoning.moves.2.heard``; ``turn`` is the
+    index where the field is a list (as messages, marks, groups), else ``None``.  Kinds of `FOLLOWING` hold a whole value as JSON: a mark
+    or score whose span moved, a group whose key told a name.
     """
 
     field: str

@@ -1,7 +1,8 @@
 """Names of people, as far as they can be told without a model; with one (a spaCy pipeline of the user's), also the others.
 
 Without a model a name is known when somebody introduces themselves ("my name is ..."), signs (a name before letters such as LCSW, after
-closing words, or "Dr. ..." at the end), bears a title (Mr, Mrs, Ms; Dr in the client's words), or is given by the record itself.
+closing words, or "Dr. ..." at the end), is greeted by it ("Hi Marcus,"), bears a title (Mr, Mrs, Ms; Dr in the client's words), or is
+given by the record itself.
 A name that is known is then found wherever the conversation says it.  Other names are not found: say so where it matters.
 """
 
@@ -28,6 +29,8 @@ _INTRODUCED = re.compile(
     rf"|\b(?i:my name(?:'s|’s| is)) (?P<low>[a-z]{{3,12}})(?=[.,!?]| and i\b)"
     rf"|\b(?i:call me|this is|i'm|i’m|i am) (?P<aged>{_FULL})(?=,? (?:and )?(?i:i'm |i am |a |aged? )?\d{{2}}\b)"
     rf"|\b(?i:call me) (?P<called>{_PART})(?=[.,!?\n]|$)"
+    rf"|\b(?i:i'm|i’m|i am) (?P<known>{_PART}),(?= (?i:a|an|your|the) )"
+    rf"|^\W*(?i:hi|hello|hey|dear)(?: there)?,? (?:it's |this is )?(?P<greeted>{_PART})(?=[,!.]| here\b)"
     rf"|\b(?i:i'm|i’m|i am) (?P<role>{_TWO})(?=,? (?:and )?(?i:i'm a|i am a|a|an|from|your) )"
 )
 _TITLED = re.compile(rf"\b(?P<title>Mr|Mrs|Ms|Miss|Mx)\.? (?P<name>{_PART}(?: {_PART})?)")
@@ -94,7 +97,7 @@ def told_names(text: str, role: str) -> Iterator[tuple[int, int]]:
         for m in pattern.finditer(text, begin):
             group = next(name for name, value in m.groupdict().items() if value is not None and name != "title")
             start, end = trimmed(text, m.start(group), m.end(group))
-            if start == end or m[group].lower() in known("not_called"):
+            if start == end or m[group].lower() in known("not_called") or (group == "greeted" and m[group] in known("states")):
                 continue
             if pattern is not _INTRODUCED and _BY.search(re.sub(r"Dr\.? $", "", text[max(0, start - 60) : start])):
                 continue
@@ -119,7 +122,7 @@ def forms(name: str) -> tuple[str, ...]:
 
 
 _NEXT = re.compile(r"\s+(?:[A-Z]\.\s+)?([A-Z][a-z]+)")
-_BEFORE = re.compile(r"(?<![.!?]\s)\b([A-Z][a-z]+)\s+(?:[A-Z]\.\s+)?$")
+_BEFORE = re.compile(r"\b([A-Z][a-z]+)\s+(?:[A-Z]\.\s+)?$")
 
 
 @lru_cache(maxsize=4096)

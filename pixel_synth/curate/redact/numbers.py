@@ -48,7 +48,7 @@ _TAG = (
 )
 _RECORD = re.compile(
     rf"\b{_TAG}\b(?:\s*(?P<mark>numbers?|nos?\.|num|id|#)\s*)?(?P<is>\s*(?:is|was|:|#|=)\s*)?(?P<of>\s*)(?P<id>(?=[A-Z0-9-]*\d{{2}})"
-    rf"[A-Z0-9](?:[A-Z0-9]|[-/ ](?=\d)){{3,18}}[A-Z0-9])(?!\w|[.,]\d|%)",
+    rf"[A-Z0-9](?:[A-Z0-9]|[-/](?=[A-Z0-9])| (?=\d)){{3,18}}[A-Z0-9])(?!\w|[.,]\d|%)",
     re.IGNORECASE,
 )
 

@@ -43,8 +43,9 @@ def emails(text: str) -> Iterator[Hit]:
     """Yield e-mail addresses, also those written with (at) and (dot), but not those of crisis services."""
     if "@" in text or "at" in text:
         for m in _EMAIL.finditer(text):
-            if m[0].lower() not in service_sites():
-                yield Hit(m.start(), m.end(), "email", m[0].lower())
+            address = _unglued(m[0])
+            if address.lower() not in service_sites():
+                yield Hit(m.start(), m.start() + len(address), "email", address.lower())
 
 
 def urls(text: str) -> Iterator[Hit]:

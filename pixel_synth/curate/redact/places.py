@@ -39,7 +39,8 @@ _CODE = re.compile(
 def addresses(text: str) -> Iterator[Hit]:
     """Yield street addresses and post boxes, with unit, town and code where they follow."""
     for m in _STREET.finditer(text) if _DIGIT.search(text) else ():
-        yield Hit(m.start(), m.end(), "address", " ".join(m[0].lower().split()).rstrip("."))
+        street = m[0].rstrip(".")
+        yield Hit(m.start(), m.start() + len(street), "address", " ".join(street.lower().split()))
 
 
 def postcodes(text: str) -> Iterator[Hit]:

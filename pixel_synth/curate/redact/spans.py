@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -28,9 +29,11 @@ def apart(found: Iterable[Hit]) -> list[Hit]:
     """Return hits in the order of the text, without those that overlap one that was named before them."""
     kept: list[Hit] = []
     for hit in found:
-        if hit.start < hit.end and all(hit.end <= k.start or k.end <= hit.start for k in kept):
-            kept.append(hit)
-    return sorted(kept)
+        at = bisect(kept, hit)
+        free = (not at or kept[at - 1].end <= hit.start) and (at == len(kept) or hit.end <= kept[at].start)
+        if hit.start < hit.end and free:
+            kept.insert(at, hit)
+    return kept
 
 
 @cache
