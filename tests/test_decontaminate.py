@@ -92,17 +92,9 @@ def test_words_are_lower_case_without_signs() -> None:
 SHAPES = {
     "a.jsonl": (json.dumps({"a": [{"b": ITEM}]}), 1),
     "a.json": (json.dumps([{"x": 1}, {"a": ITEM}]), 2),
-    "a.csv": (f'id,text
-1,none
-2,"{ITEM}"
-', 2),
-    "a.tsv": (f"id	text
-1	{ITEM}
-", 1),
-    "a.txt": (f"One.
-
-{ITEM}
-", 2),
+    "a.csv": (f'id,text\n1,none\n2,"{ITEM}"\n', 2),
+    "a.tsv": (f"id\ttext\n1\t{ITEM}\n", 1),
+    "a.txt": (f"One.\n\n{ITEM}\n", 2),
     "a.jsonl.gz": (json.dumps({"a": ITEM}), 1),
 }
 
