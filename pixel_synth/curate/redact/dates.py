@@ -17,13 +17,14 @@ _DATE = (
     rf"(?:{_MONTH}\.? {_DAY}(?:,? \d{{4}})?|{_DAY} (?:of )?{_MONTH}(?:\.?,? \d{{4}})?"
     r"|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2})"
 )
+_BORN = re.compile(r"[Bb]orn|BORN|[Bb]irth|BIRTH|[Bb]-?day|[Dd]\.?[Oo]\.?[Bb]")
 _BIRTH = re.compile(
     r"\b(?:born(?: on)?|d\.?o\.?b\.?|date of birth|birth ?date|b-?day|birthday(?: is| was|'s)?(?: on)?)[\s:,]{1,3}(?:is |was |on )?"
     rf"(?P<date>{_DATE})(?!\w)",
     re.IGNORECASE,
 )
 _AGE = r"(?:9\d|1[01]\d)"
-_UNIT = r"(?![\w%]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months|pounds|lbs))"
+_UNIT = r"(?![\w%+]|[.,]\d| ?(?:percent|degrees|miles|dollars|days|weeks|months|pounds|lbs))"
 _WHO = r"(?:he|she|who|i|mother|father|mom|mum|dad|grandmother|grandfather|grandma|grandpa|gran|nana)"
 _NINETY = re.compile(r"(?<!\d)(?:9\d|1[01]\d)(?!\d)")
 _OLD = re.compile(
@@ -36,7 +37,7 @@ _OLD = re.compile(
 
 def births(text: str) -> Iterator[Hit]:
     """Yield the date where a text tells when somebody was born; a year alone may stay."""
-    for m in _BIRTH.finditer(text):
+    for m in _BIRTH.finditer(text) if _BORN.search(text) else ():
         yield Hit(m.start("date"), m.end("date"), "birth_date", " ".join(m["date"].lower().split()))
 
 

@@ -24,15 +24,17 @@ END = 120  # characters at the end of a message in which its writer may sign
 _PART = r"[A-ZÀ-Þ][a-zà-ÿ]+(?:['’-][A-Z][a-zà-ÿ]+)*"
 _FULL = rf"{_PART}(?: [A-Z]\.)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{0,2}}"
 _TWO = rf"{_PART}(?: [A-Z]\.?)?(?: (?:(?:de|van|von|la|del) )?{_PART}){{1,2}}"
-_INTRODUCED = re.compile(
+_NAMED = re.compile(
     rf"\b(?i:my (?:real |full |first )?name(?:'s|’s| is)|i am called|i'm called|me llamo|mi nombre es)[ :]+(?P<name>{_FULL})"
     rf"|\b(?i:my name(?:'s|’s| is)) (?P<low>[a-z]{{3,12}})(?=[.,!?]| and i\b)"
-    rf"|\b(?i:call me|this is|i'm|i’m|i am) (?P<aged>{_FULL})(?=,? (?:and )?(?i:i'm |i am |a |aged? )?\d{{2}}\b)"
-    rf"|\b(?i:call me) (?P<called>{_PART})(?=[.,!?\n]|$)"
-    rf"|\b(?i:i'm|i’m|i am) (?P<known>{_PART}),(?= (?i:a|an|your|the) )"
-    rf"|^\W*(?i:hi|hello|hey|dear)(?: there)?,? (?:it's |this is )?(?P<greeted>{_PART})(?=[,!.]| here\b)"
-    rf"|\b(?i:i'm|i’m|i am) (?P<role>{_TWO})(?=,? (?:and )?(?i:i'm a|i am a|a|an|from|your) )"
 )
+_CALLED = re.compile(
+    rf"\b[Cc]all me (?P<called>{_PART})(?=[.,!?\n]|$)"
+    rf"|\b(?:[Cc]all me|[Tt]his is|[Ii]'m|[Ii]’m|[Ii] am) (?P<aged>{_FULL})(?=,? (?:and )?(?i:i'm |i am |a |aged? )?\d{{2}}\b)"
+    rf"|\b(?:[Ii]'m|[Ii]’m|[Ii] am) (?P<known>{_PART}),(?= (?i:a|an|your|the) )"
+    rf"|\b(?:[Ii]'m|[Ii]’m|[Ii] am) (?P<role>{_TWO})(?=,? (?:and )?(?i:i'm a|i am a|a|an|from|your) )"
+)
+_GREETED = re.compile(rf"\W*(?i:hi|hello|hey|dear)(?: there)?,? (?:it's |this is )?(?P<greeted>{_PART})(?=[,!.]| here\b)")
 _TITLED = re.compile(rf"\b(?P<title>Mr|Mrs|Ms|Miss|Mx)\.? (?P<name>{_PART}(?: {_PART})?)")
 _DOCTOR = re.compile(rf"\b(?:Dr|Prof)\.? (?P<name>{_PART}(?: [A-Z]\.)?(?: {_PART})?)")
 _DOCTOR_LAST = re.compile(
@@ -42,16 +44,16 @@ _BY = re.compile(
     r"\b(?:books?|author|research|according)\b[^.!?]*$|\b(?:by|author|authors|book|expert|from|of|called|de) (?:[Dd]r\.? )?$"
     r"|\b(?:by|and) (?:[A-Z][\w.]+ ){1,3}(?:and|&) (?:Dr\.? )?$"
 )
-_WORDY = re.compile(r"[A-ZÀ-Þ]")
+_TOKENS = re.compile(r"[A-Z][A-Za-z.]*[A-Za-z](?:-[A-Z]+)?\.?")
+_NEEDED = (
+    (("name", "Name", "NAME", "called", "llamo", "nombre"), _NAMED),
+    (("'m ", "’m ", " am ", "all me", "his is"), _CALLED),
+    (("Mr", "Ms", "Miss", "Mx"), _TITLED),
+)
 
 
 def _any_of(words: Iterable[str]) -> str:
     return "|".join(sorted(map(re.escape, words), key=lambda w: (-len(w), w)))
-
-
-@cache
-def _letters() -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z])(?:{_any_of(known('credentials'))})(?![\w])")
 
 
 @cache
@@ -85,29 +87,37 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 def told_names(text: str, role: str) -> Iterator[tuple[int, int]]:
     """Yield where a message tells a name in a form that is sure (see the module)."""
-    if not _WORDY.search(text):
-        return
-    patterns = [(_INTRODUCED, 0), (_TITLED, 0)]
-    if role == "assistant":
-        patterns += [(_signed(), 0)] if _letters().search(text) else []
-        patterns += [(_closed(), max(0, len(text) - END)), (_DOCTOR_LAST, 0)]
+    for pattern, m in _forms_of_telling(text, role):
+        group = next(name for name, value in m.groupdict().items() if value is not None and name != "title")
+        start, end = trimmed(text, m.start(group), m.end(group))
+        if start == end or m[group].lower() in known("not_called") or (group == "greeted" and m[group] in known("states")):
+            continue
+        if pattern in (_NAMED, _CALLED, _GREETED) or not _BY.search(re.sub(r"Dr\.? $", "", text[max(0, start - 60) : start])):
+            yield start, end
+
+
+def _forms_of_telling(text: str, role: str) -> Iterator[tuple[re.Pattern[str], re.Match[str]]]:
+    """Yield the matches of the patterns; a word that each needs rules most texts out before it is searched."""
+    patterns = [(p, 0) for words, p in _NEEDED if any(word in text for word in words)]
+    if greeted := _GREETED.match(text):
+        yield _GREETED, greeted
+    if role != "assistant":
+        patterns += [(_DOCTOR, 0)] if "Dr" in text or "Prof" in text else []
     else:
-        patterns.append((_DOCTOR, 0))
+        patterns += [(_signed(), 0)] if not known("credentials").isdisjoint(_TOKENS.findall(text)) else []
+        patterns += [(_closed(), max(0, len(text) - END))]
+        patterns += [(_DOCTOR_LAST, 0)] if "Dr" in text else []
     for pattern, begin in patterns:
         for m in pattern.finditer(text, begin):
-            group = next(name for name, value in m.groupdict().items() if value is not None and name != "title")
-            start, end = trimmed(text, m.start(group), m.end(group))
-            if start == end or m[group].lower() in known("not_called") or (group == "greeted" and m[group] in known("states")):
-                continue
-            if pattern is not _INTRODUCED and _BY.search(re.sub(r"Dr\.? $", "", text[max(0, start - 60) : start])):
-                continue
-            yield start, end
+            yield pattern, m
 
 
 def mentions(text: str, names: Iterable[str]) -> Iterator[tuple[int, int, str]]:
     """Yield where a text says one of the names, whole or by its first or last part, with the name that is meant."""
     for name in sorted(names, key=lambda n: (-len(n), n)):
         for form in forms(name):
+            if form.partition(" ")[0] not in text:
+                continue
             for m in _word(form).finditer(text):
                 if not (form in known("also_words") and _opens(text, m)) and not (form != name and _of_another(text, m)):
                     yield m.start(), m.end(), name

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from pixel_synth.curate.redact.spans import Hit
 
 _DIGIT = re.compile(r"\d{2}")
+_LONG = re.compile(r"\d(?:[ -]?\d){6}|\d{2} ?\d{2} ?\d{2}|[A-Z]{6}\d")  # what every national number has
+_BANKING = re.compile(r"[A-Z]{2}\d{2}|\d(?:[ -]?\d){11}")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 _CARD = re.compile(r"(?<![\w-])[3-6]\d(?:[ -]?\d){11,17}(?![\w-])")
 
@@ -55,6 +57,8 @@ _RECORD = re.compile(
 
 def accounts(text: str) -> Iterator[Hit]:
     """Yield IBANs and card numbers whose check digits are right."""
+    if not _BANKING.search(text):
+        return
     for m in _IBAN.finditer(text):
         if (whole := _longest(m[0], "iban")) is not None:
             yield Hit(m.start(), m.start() + len(whole), "iban", whole.replace(" ", ""))
@@ -75,7 +79,7 @@ def _longest(text: str, module: str) -> str | None:
 
 def ids(text: str) -> Iterator[Hit]:
     """Yield national numbers: in their sure shape with the right check, or beside a word that names them."""
-    if not _DIGIT.search(text):
+    if not _LONG.search(text):
         return
     for shape, module, words in NATIONAL:
         for m in shape.finditer(text):

@@ -14,11 +14,12 @@ from functools import cache
 from pixel_synth.curate.redact.services import service_sites
 from pixel_synth.curate.redact.spans import Hit, known
 
-_EMAIL = re.compile(
-    r"(?<![\w.+-])[\w+-][\w.+-]{0,63}@(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?![\w@])"
-    r"|(?<![\w.+-])[\w.+-]{2,64}\s?[\[(]\s?at\s?[\])]\s?(?:[a-z0-9-]+\s?(?:\.|[\[(]\s?dot\s?[\])])\s?)+[a-z]{2,24}\b",
-    re.IGNORECASE,
+_EMAIL = re.compile(r"(?<![\w.+-])[\w+-][\w.+-]{0,63}@(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?![\w@])", re.IGNORECASE)
+_SPELLED = re.compile(
+    r"(?<![\w.+-])[\w.+-]{2,64}\s?[\[(]\s?at\s?[\])]\s?(?:[a-z0-9-]+\s?(?:\.|[\[(]\s?dot\s?[\])])\s?)+[a-z]{2,24}\b", re.IGNORECASE
 )
+_AT = re.compile(r"[\[(]\s?at\s?[\])]", re.IGNORECASE)
+_DOT = re.compile(r"\.[A-Za-z]|http")  # every address has a dot with a letter behind it
 _ENDINGS = "com|org|net|info|edu|gov|mil|int|io|co|me|us|uk|ca|au|nz|ie|de|fr|es|it|nl|eu|in|health|care|life|blog|online|site|app|tv|ly"
 _URL = re.compile(
     rf"(?:https?://|www\.)[^\s¿¡<>\"'()\[\]{{}}|]+|(?<![\w@.-])(?!\S{{0,60}}www\.)(?:[a-z0-9][a-z0-9-]*\.)+(?:{_ENDINGS})\b(?:/[^\s¿¡<>\"'()\[\]{{}}|]*)?(?![\w@])",
@@ -28,29 +29,31 @@ _SURE = frozenset("com org net info edu gov mil co.uk uk ca au nz ie de fr nl eu
 _GLUE = re.compile(
     r"(?:(?<=\.html)|(?<=\.htm)|(?<=\.pdf)|(?<=\.php)|(?<=\.com/)|(?<=\.org/)|(?<=\.net/))[A-Z][a-z]*$|(?:(?<=\.com)|(?<=\.org)|(?<=\.net))\.[A-Z][a-z]*$"
 )
-_HANDLE = re.compile(
-    r"(?<![\w@/.])@[A-Za-z_][\w.]{1,28}\w(?![\w@])|(?<![\w/])/?u/[\w-]{3,20}(?!\w)"
-    r"|(?:(?<=instagram: )|(?<=snapchat: )|(?<=discord: )|(?<=tiktok: )|(?<=twitter: )|(?<=skype: )|(?<=ig: )|(?<=insta: )"
-    r"|(?<=instagram is )|(?<=snapchat is )|(?<=discord is )|(?<=tiktok is )|(?<=twitter is )|(?<=skype is ))@?[\w.#-]*[\d_#][\w.#-]*\w"
-    r"|(?<!\w)[A-Za-z]\w{2,30}#\d{4}(?!\w)",
+_NAMED = re.compile(r"(?<![\w@/.])@(?P<id>[A-Za-z_][\w.]{1,28}\w)(?![\w@])")
+_USER = re.compile(r"(?<![\w/])/?(?P<id>u/[\w-]{3,20})(?!\w)")
+_TAGGED = re.compile(r"(?<!\w)(?P<id>[A-Za-z]\w{2,30}#\d{4})(?!\w)")
+_PLATFORM = re.compile(
+    r"\b(?:instagram|insta|ig|snapchat|snap|discord|tiktok|twitter|skype|telegram)(?: is|:) (?P<id>@?[\w.#-]*[\d_#][\w.#-]*\w)",
     re.IGNORECASE,
 )
+_SIGNS = (("@", _NAMED), ("u/", _USER), ("#", _TAGGED))
 _IP = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7})(?![\w:]|\.\d)", re.IGNORECASE)
 _VERSION = re.compile(r"(?:version|release|\bv)\s?$", re.IGNORECASE)
 
 
 def emails(text: str) -> Iterator[Hit]:
     """Yield e-mail addresses, also those written with (at) and (dot), but not those of crisis services."""
-    if "@" in text or "at" in text:
-        for m in _EMAIL.finditer(text):
-            address = _unglued(m[0])
-            if address.lower() not in service_sites():
-                yield Hit(m.start(), m.start() + len(address), "email", address.lower())
+    found = [*_EMAIL.finditer(text)] if "@" in text else []
+    found += _SPELLED.finditer(text) if _AT.search(text) else ()
+    for m in found:
+        address = _unglued(m[0])
+        if address.lower() not in service_sites():
+            yield Hit(m.start(), m.start() + len(address), "email", address.lower())
 
 
 def urls(text: str) -> Iterator[Hit]:
     """Yield addresses of pages that are not public ones."""
-    if "." in text:
+    if _DOT.search(text):
         for m in _URL.finditer(text):
             address = _unglued(m[0]).rstrip(".,;:!?*~’”")
             if _is_address(address) and not public(address):
@@ -88,8 +91,11 @@ def _profiles() -> re.Pattern[str]:
 
 def handles(text: str) -> Iterator[Hit]:
     """Yield names on platforms: @name, u/name, name#1234, and what follows "my instagram is"."""
-    for m in _HANDLE.finditer(text) if any(sign in text for sign in "@/#:_") else ():
-        yield Hit(m.start(), m.end(), "handle", m[0].lower().lstrip("@/"))
+    found = [m for sign, pattern in _SIGNS if sign in text for m in pattern.finditer(text)]
+    found += _PLATFORM.finditer(text) if " is " in text or ": " in text else ()
+    for m in found:
+        start = m.start() if m[0].startswith("@") else m.start("id")
+        yield Hit(start, m.end("id"), "handle", m["id"].lower().lstrip("@"))
 
 
 def ips(text: str) -> Iterator[Hit]:

@@ -14,7 +14,7 @@ from pixel_synth.curate.redact.services import digits, service_numbers, service_
 from pixel_synth.curate.redact.spans import Hit
 
 REGIONS = ("US", "GB", "AU", "NZ", "IE", "IN", "DE", "FR", "ES", "NL", "MX", "ZA")
-_NUMBER = re.compile(r"(?<![\w+/.=-])(?:\+|\()?\d[\d \u00a0().\-–/]{5,20}\d(?!\w|[-/]\w)")
+_NUMBER = re.compile(r"(?:(?<![\w+/.=-])\+?|\()\d[\d \u00a0().\-–/]{5,20}\d(?!\w|[-/]\w)")
 _NANP = re.compile(r"(?:\+?1[-. ]?)?(?:\(\d{3}\)\s?|\d{3}[-. ]{0,3})\d{3}[-. ]\d{4}")
 _GROUPS = re.compile(r"\d+")
 _TOLD = re.compile(

@@ -23,10 +23,13 @@ from pixel_synth.errors import RecordError
 from pixel_synth.records import Conversation, Evidence, Score, stable_id
 
 # In this order: what is named first stands where two overlap.
-DETECTORS = (
-    online.emails, online.urls, numbers.accounts, numbers.ids, dates.births, places.addresses, places.postcodes, phones.phones,
-    numbers.records, online.ips, online.handles, dates.old_ages,
+WORDED = (online.emails, online.urls)
+NUMBERED = (
+    numbers.accounts, numbers.ids, dates.births, places.addresses, places.postcodes, phones.phones, numbers.records, online.ips,
+    dates.old_ages,
 )  # fmt: skip
+DETECTORS = (*WORDED, *NUMBERED, online.handles)
+_DIGIT = re.compile(r"\d")
 KINDS = ("email", "url", "iban", "card", "id", "phone", "record", "ip", "handle", "address", "postcode", "birth_date", "age", "name")
 _PLACEHOLDER = re.compile(r"\[(email|url|iban|card|id|phone|record|ip|handle|address|postcode|birth_date|name)_(\d{1,6})\]")
 
@@ -86,7 +89,7 @@ class Redactor:
 
     def _found(self, texts: list[Place], people: tuple[str, ...], generated: bool) -> dict[int, list[Hit]]:
         """Return the hits by the index of the text."""
-        certain = {i: apart(hit for find in DETECTORS for hit in find(p.text)) for i, p in enumerate(texts)}
+        certain = {i: apart(_certain(p.text)) for i, p in enumerate(texts)}
         if not generated:
             told: dict[str, None] = dict.fromkeys(people)
             modelled: dict[int, list[Hit]] = {}
@@ -100,6 +103,12 @@ class Redactor:
                 own = (Hit(s, e, "name", one[p.text[s:e]]) for s, e in names.told_names(p.text, p.role))
                 certain[i] = apart((*certain[i], *own, *said))
         return {i: hits for i, hits in certain.items() if hits}
+
+
+def _certain(text: str) -> Iterator[Hit]:
+    """Yield what all detectors find; those of numbers are asked only where a digit stands."""
+    for find in DETECTORS if _DIGIT.search(text) else (*WORDED, online.handles):
+        yield from find(text)
 
 
 def speakers(conversation: Conversation) -> Iterator[str]:
