@@ -103,6 +103,14 @@ def test_a_thought_and_a_dispreferred_answer_are_looked_at_too() -> None:
     assert isinstance(Unsafe()(record("Fine.", dispreferred=(Message(role="assistant", content=bad),))), Dropped)
 
 
+def test_in_a_role_play_weak_words_of_different_lines_add_up() -> None:
+    said = ("She leans in, aroused.", "He caresses her hand.", "A long moan, and the door falls shut.")
+    messages = tuple(Message(role="user", content=text) for text in said)
+    c = record("Fine.", category="personality", kind="client_lines").model_copy(update={"messages": messages})
+    assert not list(unsafe(c))
+    assert Unsafe()(c) == ("unsafe sexual: the whole of a role_play record",)
+
+
 def test_origins() -> None:
     assert origin_of(record("x", category="reasoning")) == "clinical"
     assert origin_of(record("x", category="personality")) == "general"

@@ -30,7 +30,7 @@ _LEET = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t
 
 
 class Found(NamedTuple):
-    """One find: where it stands (index of the message, -1: dispreferred answer or thought), who says it, the kind, the words."""
+    """One find: where it stands (index of the message, -1: no one message), who says it, the kind, the words."""
 
     turn: int
     role: Role
@@ -61,9 +61,10 @@ class Unsafe:
         if has_foreign_reply(conversation, self.client_only):
             return Dropped(f"role-play reply: {conversation.provenance.source or 'the set'} may give client lines only")
         origin = origin_of(conversation)
-        for found in unsafe(conversation):
+        for found in (*unsafe(conversation), *(_taken_together(conversation) if origin == "role_play" else ())):
             if _data()["rules"][found.kind][origin]["user" if found.role == "user" else "assistant"] == "drop":
-                return Dropped(f"unsafe {found.kind}: {found.role} turn {found.turn} of a {origin} record")
+                where = f"{found.role} turn {found.turn}" if found.turn >= 0 else "the whole"
+                return Dropped(f"unsafe {found.kind}: {where} of a {origin} record")
         return conversation
 
 
@@ -97,6 +98,12 @@ def unsafe(conversation: Conversation) -> Iterator[Found]:
     for turn, message in texts:
         for kind, quote in unsafe_text(message.content):
             yield Found(turn, message.role, kind, quote)
+
+
+def _taken_together(conversation: Conversation) -> Iterator[Found]:
+    """Yield what a role-play shows when its lines are read as one text: weak words that are spread over it add up."""
+    for kind, quote in unsafe_text("\n".join(m.content for m in conversation.messages)):
+        yield Found(-1, "user", kind, quote)
 
 
 def unsafe_text(text: str) -> Iterator[tuple[str, str]]:
