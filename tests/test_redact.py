@@ -107,6 +107,15 @@ def test_names_that_the_record_gives_are_found_where_the_text_is_no_signature() 
     assert restore(clean, found) == c
 
 
+@pytest.mark.parametrize("key", ["ms-lynda-martens-london-ontario", "Dr. Lynda Martens", "lynda-martens", "lynda-martens-ma-lpc"])
+def test_a_group_that_tells_a_name_gives_it_and_is_hashed(key: str) -> None:
+    clean, found = redact(c := record("Who?", "It was Lynda Martens.", groups=(f"speaker:{key}", "speaker:17", "speaker:0123456789abcdef")))
+    assert clean.messages[1].content == "It was [name_1]."
+    assert clean.groups[1:] == c.groups[1:]
+    assert "artens" not in clean.line()
+    assert restore(clean, found) == c
+
+
 def test_people_of_generated_records_are_invented_and_stay_but_not_a_number() -> None:
     c = record("My name is Tobias, call (212) 555-0147.", source="generated")
     assert taken(c) == [("phone", "(212) 555-0147")]

@@ -29,6 +29,7 @@ NUMBERED = (
     dates.old_ages,
 )  # fmt: skip
 DETECTORS = (*WORDED, *NUMBERED, online.handles)
+_TITLES = frozenset({"dr", "mr", "mrs", "ms", "miss", "mx", "prof"})
 _DIGIT = re.compile(r"\d")
 KINDS = ("email", "url", "iban", "card", "id", "phone", "record", "ip", "handle", "address", "postcode", "birth_date", "age", "name")
 _PLACEHOLDER = re.compile(r"\[(email|url|iban|card|id|phone|record|ip|handle|address|postcode|birth_date|name)_(\d{1,6})\]")
@@ -85,7 +86,7 @@ class Redactor:
         given = (*self.people, *people, *speakers(conversation))
         named = () if conversation.provenance.source == "generated" else given
         found = self._found(texts, named, generated=conversation.provenance.source == "generated")
-        return _applied(conversation, texts, found) if found or _told_groups(conversation) else (conversation, ())
+        return _applied(conversation, texts, found) if found or any(map(_tells, conversation.groups)) else (conversation, ())
 
     def _found(self, texts: list[Place], people: tuple[str, ...], generated: bool) -> dict[int, list[Hit]]:
         """Return the hits by the index of the text."""
@@ -113,16 +114,20 @@ def _certain(text: str) -> Iterator[Hit]:
 
 def speakers(conversation: Conversation) -> Iterator[str]:
     """Yield the names that the record's groups give: ``speaker:sherry-katz-lcsw`` gives Sherry Katz."""
-    if not any(group.startswith("speaker:") for group in conversation.groups):
-        return
-    letters = _letters()
     for group in conversation.groups:
-        kind, _, key = group.partition(":")
-        if kind == "speaker" and not re.fullmatch(r"[0-9a-f]{8,}|\W*\d*\W*", key):
-            words = [w for w in re.split(r"[\s,_-]+", key.removeprefix("dr-").removeprefix("Dr. ")) if w]
-            cut = next((i for i, w in enumerate(words) if i and re.sub(r"\W", "", w).lower() in letters), len(words))
-            if 2 <= cut <= 4:
-                yield " ".join(w if w != w.lower() else w.capitalize() for w in words[:cut])
+        if _tells(group):
+            words = [w for w in re.split(r"[\s,_-]+", group.partition(":")[2]) if w]
+            words = words[1:] if words and words[0].lower().rstrip(".") in _TITLES else words
+            cut = next((i for i, w in enumerate(words) if re.sub(r"\W", "", w).lower() in _letters()), len(words))
+            if cut >= 2:  # without letters behind it nothing tells a third name from a town
+                named = words[: cut if cut < len(words) or cut == 2 else 2]
+                yield " ".join(w if w != w.lower() else w.capitalize() for w in named[:4])
+
+
+def _tells(group: str) -> bool:
+    """Tell whether a group is a speaker's by name: its key is neither a number nor a hash."""
+    kind, _, key = group.partition(":")
+    return kind == "speaker" and not re.fullmatch(r"[0-9a-f]{8,}|[\W\d_]*", key)
 
 
 @cache
@@ -156,10 +161,6 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _leaves(f"{path}.{key}", inner)
-
-
-def _told_groups(c: Conversation) -> bool:
-    return any(True for _ in speakers(c))
 
 
 def _applied(c: Conversation, texts: list[Place], hits: dict[int, list[Hit]]) -> tuple[Conversation, tuple[Finding, ...]]:
@@ -211,7 +212,7 @@ def _follow(c: Conversation, data: dict[str, Any], moved: dict[int, list[Finding
         yield from _follows("scores", i, score, score.model_copy(update={"evidence": evidence}), data)
     for i, group in enumerate(c.groups):
         kind, _, key = group.partition(":")
-        if kind == "speaker" and any(True for _ in speakers(c.model_copy(update={"groups": (group,)}))):
+        if _tells(group):
             data["groups"][i] = f"{kind}:{stable_id(kind, key)}"
             yield Finding(
                 field="groups", turn=i, start=0, end=len(group), kind="group", text=json.dumps(group), replacement=data["groups"][i]
