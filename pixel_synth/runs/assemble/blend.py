@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pixel_synth.books import Reject
 from pixel_synth.curate.link import link
 from pixel_synth.curate.order import order, rise
 from pixel_synth.jsonl import whole
 from pixel_synth.mix.choosing import mix
+from pixel_synth.mix.eligible import AUXILIARY, CLIENT_LINES
 from pixel_synth.mix.files import Lines
 from pixel_synth.runs.assemble.assembly import Assembly, Result
 from pixel_synth.sources.licence import forbidden
@@ -25,10 +27,20 @@ def blend(assembly: Assembly, folder: Path) -> Result:
         )  # fmt: skip
         ordered = order(found.chosen, recipe.order, recipe.seed)
         lines.copy(ordered, folder / "unlinked.jsonl")
-        write_left(lines, found.left, folder)
+        for name, why in (("auxiliary", AUXILIARY), ("client_lines", CLIENT_LINES)):
+            lines.copy((item for item, reason in found.left if reason == why), folder / f"{name}.jsonl")
+    with whole(folder / "rejects.jsonl") as file:
+        for item, reason in found.left:
+            file.write(Reject(stage="mix", reason=reason, id=item.id).line() + "\n")
     linked = link([folder / "unlinked.jsonl"], folder / "kept.jsonl")
     (folder / "unlinked.jsonl").unlink()
-    report = {**found.as_dict(), "short": found.short, "order": recipe.order, "rise": rise(ordered)._asdict(), "links": linked._asdict()}
+    report = {
+        **found.as_dict(),
+        "short": found.short,
+        "order": recipe.order,
+        "rise": rise(ordered).model_dump(),
+        "links": linked.model_dump(),
+    }
     with whole(folder / "mix.json") as file:
         json.dump(report, file, indent=1)
     return found.books, report

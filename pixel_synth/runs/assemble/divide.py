@@ -18,7 +18,9 @@ def divide(assembly: Assembly, folder: Path) -> Result:
     """
     recipe, source = assembly.recipe, assembly.folder("05-mix") / "kept.jsonl"
     if not source.stat().st_size:
-        raise UsageError("no record reached the mix", hint=f"read why in {assembly.folder('04-score') / 'rejects.jsonl'} and the stages before it")
+        raise UsageError(
+            "no record reached the mix", hint=f"read why in {assembly.folder('04-score') / 'rejects.jsonl'} and the stages before it"
+        )
     way = Way(
         {str(name): share for name, share in recipe.split_shares.items()}, recipe.splitting, recipe.split_tolerance, recipe.seed,
         release=recipe.release,

@@ -32,7 +32,11 @@ def screen(assembly: Assembly, folder: Path) -> Result:
     audit = assembly.private / AUDIT
     os.replace(folder / "redactions.jsonl", audit)
     audit.chmod(0o600)
-    return books, {"moved": lines_of(folder / "moved.jsonl"), "redacted": recipe.redact, "names": "not looked for: no model that finds names is part of this"}
+    return books, {
+        "moved": lines_of(folder / "moved.jsonl"),
+        "redacted": recipe.redact,
+        "names": "not looked for: no model that finds names is part of this",
+    }
 
 
 def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting: bool) -> Work:
@@ -69,7 +73,11 @@ class Moved(Record):
 
 def elsewhere(record: Conversation) -> Moved | None:
     """Tell whether a record that others made belongs to another matter, and so to no category of the mix."""
-    if record.category not in ("mental_health", "personality") or record.provenance.source == "generated" or record.labels.kind == "client_lines":
+    if (
+        record.category not in ("mental_health", "personality")
+        or record.provenance.source == "generated"
+        or record.labels.kind == "client_lines"
+    ):
         return None
     decision = categorise(record, {})
     if decision.category != "auxiliary" or decision.confidence < SURE:

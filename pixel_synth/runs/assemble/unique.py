@@ -25,5 +25,3 @@ def unique(assembly: Assembly, folder: Path) -> Result:
             quality=quality, progress=lambda read: show(read, 0),
         )  # fmt: skip
     return found.books, found.model_dump(mode="json", exclude={"books", "largest"})
-
-
