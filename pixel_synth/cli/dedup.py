@@ -26,6 +26,8 @@ generated, accepted, overall score, licence, length.
 DIR gets kept.jsonl, rejects.jsonl (each with its reason), clusters.jsonl and similar.jsonl (kept records that must not be split apart).
 """
 
+SPEAKERS = {"user": "Client", "assistant": "Therapist", "system": "System"}
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser's subparsers; imports nothing heavy."""
@@ -111,7 +113,7 @@ def _texts(paths: list[Path], wanted: set[str]) -> dict[str, str]:
     from pixel_synth.jsonl import read
 
     found = (row.record for path in paths for row in read(path) if row.record and row.record.id in wanted)
-    return {c.id: "\n".join(f"{'Client' if m.role == 'user' else m.role.title()}: {m.content}" for m in c.messages) for c in found}
+    return {c.id: "\n".join(f"{SPEAKERS[m.role]}: {m.content}" for m in c.messages) for c in found}
 
 
 def _show(cluster: Cluster, texts: dict[str, str]) -> None:

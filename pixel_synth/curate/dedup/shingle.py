@@ -1,6 +1,7 @@
 """Texts as sets of hashed shingles: five words in a row, as 64-bit numbers, made by whole arrays at a time.
 
-Words are runs of letters and digits after Unicode NFKC and case folding; apostrophes vanish ("don't" = "dont"), all other signs part words.
+Words are runs of letters and digits after Unicode NFKC and case folding; all other signs part words, apostrophes too, because some
+published sets hold "i'm" as "i ' m".
 Each word, each run of five words and each whole text becomes a sum of table values multiplied by odd constants (multilinear hashing:
 Lemire & Kaser, "Strongly universal string hashing is fast", 2014, https://arxiv.org/abs/1202.4961), finished with SplitMix64's mixer
 (Steele, Lea & Flood, 2014, https://doi.org/10.1145/2714064.2660195).  The tables are fixed, so the numbers are equal on every machine.
@@ -23,7 +24,6 @@ Offsets = npt.NDArray[np.int64]
 WIDTH = 5  # words of a shingle; the width that Lee et al. (2022), "Deduplicating training data makes language models better", use
 _PLACES = 256  # letters of a word whose place counts
 _SIGNS = re.compile(r"[\W_]+")
-_APOSTROPHES = str.maketrans("", "", "'’‘ʼ`´")
 
 
 def mix(x: Hashes) -> Hashes:
@@ -59,7 +59,6 @@ class Shingled(NamedTuple):
 
 def plain(text: str) -> bytes:
     """Return a text with its words in one spelling, as UTF-8 in which signs beyond ASCII are blanks."""
-    text = text.translate(_APOSTROPHES) if not text.isascii() else text.replace("'", "").replace("`", "")
     return text.lower().encode() if text.isascii() else _SIGNS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).encode()
 
 
