@@ -7,10 +7,12 @@ Best first, by these rules in this order; the first that tells two records apart
 3. an ingested record before a generated one: a generated copy of somebody's text is still their text, and keeping the copy would hide
    its source and licence;
 4. one that the gate accepted before one that was not gated;
-5. the higher overall score, unscored last;
-6. the more open licence (`openness`);
-7. the longer one, in words;
-8. the smaller id, then the smaller hash of the line, so that the order of the input decides nothing.
+5. the less worn copy: with capitals, without blanks before its signs, not cut off at the end (`sketch.faults`); sets that were prepared
+   for other models are often lower-cased, split into tokens and truncated;
+6. the higher overall score, unscored last;
+7. the more open licence (`openness`);
+8. the longer one, in words;
+9. the smaller id, then the smaller hash of the line, so that the order of the input decides nothing.
 
 Then, from the best record down, a record is dropped when it is a duplicate of one **that is kept**.  Chains do not pull in what is not
 alike: of A~B~C with A and C different, B is dropped when it is not the best, and A and C both stay.
@@ -42,6 +44,7 @@ class Standing(NamedTuple):
     rejected: bool
     generated: bool
     ungated: bool
+    faults: int
     unscored: bool
     below: float
     closed: int
@@ -63,7 +66,7 @@ def standing(facts: Facts, words: int, line: int, compared: bool) -> Standing:
     """Return a record's place among its duplicates."""
     value = facts.overall
     return Standing(
-        not compared, facts.accepted is False, not facts.ingested, facts.accepted is not True, value is None, -(value or 0.0),
+        not compared, facts.accepted is False, not facts.ingested, facts.accepted is not True, facts.faults, value is None, -(value or 0.0),
         openness(facts.license), -words, facts.id, line,
     )  # fmt: skip
 
@@ -74,6 +77,7 @@ def why(best: Standing, next_best: Standing) -> str:
         "compared": "it stands in a file that is compared with", "rejected": "the gate did not reject it",
         "generated": "ingested, not generated",
         "ungated": "the gate accepted it", "unscored": "it has an overall score",
+        "faults": f"less worn ({best.faults} marks of a worn copy against {next_best.faults})",
         "below": f"overall score {-best.below:.3f} against {-next_best.below:.3f}",
         "closed": f"licence more open ({OPENNESS[best.closed]} against {OPENNESS[next_best.closed]})",
         "shorter": f"longer ({-best.shorter} words against {-next_best.shorter})", "id": "smaller id", "line": "smaller hash of the line",

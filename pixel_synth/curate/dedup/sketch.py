@@ -14,17 +14,23 @@ from pixel_synth.jsonl import MAX_LINE_BYTES
 from pixel_synth.records import Conversation
 
 ROWS, BANDS = 4, 32  # 128 hash functions; see `bands`
+ENDS = tuple(".!?…:)]\"'”’»*")
 LONG = 20  # words from which a message that two records share makes them a family
 
 
 class Facts(NamedTuple):
-    """What the choice of a keeper goes by; ``overall`` on the human scale where there is one, ``None`` when unscored."""
+    """What the choice of a keeper goes by.
+
+    ``faults`` counts what copying did to the writing, see `faults`; ``overall`` is on the human scale where there is one, ``None`` when
+    unscored.
+    """
 
     id: str
     source: str
     license: str
     ingested: bool
     accepted: bool | None
+    faults: int
     overall: float | None
 
 
@@ -62,12 +68,20 @@ def parts(c: Conversation) -> list[str]:
     return [*spoken, *(m.content for m in c.dispreferred), *([c.thought] if c.thought else ())]
 
 
+def faults(spoken: str) -> int:
+    """Return how many of three marks of a worn copy a text bears: no capitals, blanks before its signs ("so , yes"), no sign at its end."""
+    signs = sum(map(spoken.count, ",.?!"))
+    apart = sum(map(spoken.count, (" ,", " .", " ?", " !")))
+    return spoken.islower() + (apart > signs / 2) + (not spoken.rstrip().endswith(ENDS))
+
+
 def facts(c: Conversation) -> Facts:
     """Return what the choice of a keeper goes by."""
     overall = c.score("overall")
     value = None if overall is None else overall.value if overall.calibrated is None else overall.calibrated
-    p = c.provenance
-    return Facts(c.id, p.source, p.license, p.source != "generated", c.verdict.accepted if c.verdict else None, value)
+    p, spoken = c.provenance, "\n".join(m.content for m in c.messages if m.role != "system")
+    accepted = c.verdict.accepted if c.verdict else None
+    return Facts(c.id, p.source, p.license, p.source != "generated", accepted, faults(spoken), value)
 
 
 def bands(hashes: Hashes, offsets: Offsets, seed: int) -> Hashes:
