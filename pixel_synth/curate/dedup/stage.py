@@ -110,7 +110,6 @@ def deduplicate(
             more = settle(meant, places, _fixed(found))
             dropped |= more
             how |= dict.fromkeys(more, "meaning")
-            dropped = {i: _final(i, d, more) for i, d in dropped.items()}
         alive = [i for i in range(found.compared, len(found.facts)) if i not in dropped]
         result = Found(found, dropped, how, places, jaccard)
         links = [*((m[0], other) for m in groups for other in m[1:]), *((p.a, p.b) for p in (*near, *meant))]
@@ -137,11 +136,6 @@ def _places(found: Index, groups: Iterable[Sequence[int]], pairs: Iterable[Pair]
         unscored = {i for i in wanted if found.facts[i].overall is None and i >= found.compared}
         scored = {i: quality(c) for i, c in found.reread(unscored)} if unscored else {}
     return {i: found.place(i, scored.get(i)) for i in wanted}
-
-
-def _final(i: int, drop: Drop, more: dict[int, Drop]) -> Drop:
-    """Return the drop with a keeper that stays, where the keeper was dropped after it."""
-    return drop if drop.keeper not in more else Drop(more[drop.keeper].keeper, min(drop.similarity, more[drop.keeper].similarity))
 
 
 def _drop(

@@ -28,7 +28,11 @@ class Member(Record):
     file: str
     row: int
     kept: bool
-    keeper: str = Field(default="", description="id of the record that is kept in its place; empty when it is kept itself")
+    keeper: str = Field(
+        default="",
+        description="id of the record that is kept in its place, empty when it is kept itself; one that stood for exact or near copies can "
+        "itself have gone as a duplicate in meaning, and then names the next",
+    )
     how: Literal["", "exact", "near", "meaning"] = ""
     similarity: Unit | None = Field(default=None, description="to the keeper: Jaccard, for meaning cosine; none when it is kept itself")
     why: str = Field(default="", description="of a kept one: the rule that put it before the best one that it replaces")
