@@ -17,7 +17,7 @@ Drop exact and near duplicates from files of conversations, within and across th
 
 Near means: the sets of five-word runs of two conversations have a Jaccard similarity of --jaccard or more. Candidates come from MinHash
 LSH, and every pair is checked. Of duplicates one is kept, by fixed rules (docs/deduplication.md): not rejected, ingested before
-generated, accepted, overall score, licence, length.
+generated, accepted, the less worn copy, overall score, licence, length.
 
   pixel-synth dedup counsel.jsonl generated.jsonl -o deduplicated
   pixel-synth dedup new.jsonl --against published.jsonl -o fresh       what the published set has already goes
