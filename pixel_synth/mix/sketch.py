@@ -1,0 +1,36 @@
+"""A small fingerprint of a text's wording: the 32 word pairs with the lowest hashes.
+
+Which pairs are kept depends on their hash alone, so that two texts with much wording in common keep the same ones: a bottom-k sketch
+(Broder, 1997, On the resemblance and containment of documents).  128 bytes a record, however long it is.
+"""
+
+from __future__ import annotations
+
+import re
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAIRS = 32
+# Pairs are told apart by the lowest 24 bits of their hash: with a million different ones in play some six in a hundred share a place.
+PLACES = 1 << 24
+NONE = PLACES  # fills up the sketches of short texts; counts as nothing
+_WORD = re.compile(r"[\w'’]+")
+
+
+def sketch(text: str) -> NDArray[np.int32]:
+    """Return `PAIRS` places, ascending and different, then `NONE` for what a short text has not."""
+    words = np.array([crc32(w.encode()) for w in _WORD.findall(text.lower())], np.uint64)
+    found = np.full(PAIRS, NONE, np.int32)
+    hashes = np.unique(_mixed((words[:-1] << np.uint64(32)) ^ words[1:]))[:PAIRS]
+    places = np.unique((hashes & np.uint64(PLACES - 1)).astype(np.int32))
+    found[: len(places)] = places
+    return found
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble the bits, so that low hashes are a fair sample (finaliser of SplitMix64; Steele, Lea & Flood, 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

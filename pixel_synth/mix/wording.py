@@ -1,0 +1,78 @@
+"""How varied the wording of the chosen records is, kept up to date while records come and go.
+
+The measure is the sum over word pairs of the square root of how often they were chosen, over its largest possible value (every pair
+once): 1 when nothing is said twice.  A concave function of counts is monotone and submodular (Kirchhoff & Bilmes, 2014, Submodularity
+for data selection in machine translation, EMNLP), so that greedy choice has a guarantee.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixel_synth.mix.sketch import NONE, PAIRS, PLACES
+
+_ROWS = 1 << 16  # rows that are looked at together, which bounds memory
+
+
+class Wording:
+    """Counts of the word pairs in the chosen records.
+
+    Args:
+        sketches: Of all records (N × `PAIRS`).
+        size: Most records that are chosen at a time.
+    """
+
+    def __init__(self, sketches: NDArray[np.int32], size: int) -> None:
+        self._sketches = sketches
+        self._most = PAIRS * max(1, size)
+        # What one more adds, by how often a pair was chosen; the last two are for `NONE`, which adds nothing.
+        self._steps = np.append(np.diff(np.sqrt(np.arange(size + 3))), (0.0, 0.0))
+        self._counts = np.zeros(PLACES + 1, np.int32)
+        self._none()
+        self._sum = 0.0
+
+    def _none(self) -> None:
+        self._counts[NONE] = len(self._steps) - 1
+
+    @property
+    def value(self) -> float:
+        """The measure, 0-1."""
+        return self._sum / self._most
+
+    @property
+    def distinct(self) -> int:
+        """How many different pairs the sketches of the chosen records hold."""
+        return int(np.count_nonzero(self._counts[:PLACES]))
+
+    def gains(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return by how much the measure would rise with each of these records, times the most that it can have."""
+        return self._sums(rows, 0)
+
+    def losses(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return by how much it would fall without each of these chosen records, in the same unit."""
+        return self._sums(rows, 1)
+
+    def _sums(self, rows: NDArray[np.int64], back: int) -> NDArray[np.float64]:
+        parts = [self._steps[self._counts[self._sketches[rows[i : i + _ROWS]]] - back].sum(1) for i in range(0, len(rows), _ROWS)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def gain(self, row: int) -> float:
+        """Return `gains` of one record."""
+        return float(self._steps[self._counts[self._sketches[row]]].sum())
+
+    def add(self, row: int) -> float:
+        """Take a record in; return the rise, times the most that the measure can have."""
+        gain = self.gain(row)
+        self._counts[self._sketches[row]] += 1
+        self._none()
+        self._sum += gain
+        return gain
+
+    def remove(self, row: int) -> float:
+        """Take a chosen record out; return the fall, times the most that the measure can have."""
+        self._counts[self._sketches[row]] -= 1
+        self._none()
+        loss = self.gain(row)
+        self._sum -= loss
+        return loss
