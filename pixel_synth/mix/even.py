@@ -40,6 +40,12 @@ class Evened(NamedTuple):
     bins: tuple[Bin, ...]
 
 
+def loosened(items: Sequence[Item], seed: int) -> str:
+    """Return how many records each of three wider tolerances would keep, for the user who asked for more than the records allow."""
+    kept = ", ".join(f"--tolerance {t} keeps {len(even_traits(items, t, seed).kept):,}" for t in (0.05, 0.1, 0.15))
+    return f"{kept} of {len(items):,}; or make sessions with the profiles that are rare"
+
+
 def even_traits(items: Sequence[Item], tolerance: float, seed: int) -> Evened:
     """Return the most records whose bins are even; of records with the same levels the better ones stay, then by draw.
 
@@ -48,8 +54,11 @@ def even_traits(items: Sequence[Item], tolerance: float, seed: int) -> Evened:
         tolerance: Largest distance of a level's share from a third, 0-1.
         seed: Seed of the draw.
 
+    Returns:
+        An empty choice when no records meet the tolerance: where levels go together, evening one domain upsets another.
+
     Raises:
-        RunError: When the solver finds nothing.
+        RunError: When the solver fails.
     """
     groups: dict[tuple[Cell, ...], list[Item]] = defaultdict(list)
     for _, item in drawn(items, seed):

@@ -94,11 +94,13 @@ def _rounded(groups: Sequence[Group], counts: Sequence[int], wanted: Sequence[fl
         while (left := count - int(given[mine].sum())) > 0:
             open_ = mine[given[mine] < available[mine]]
             given[open_[np.argsort(given[open_] - exact[open_], kind="stable")][:left]] += 1
+    if not wanted:
+        return [int(n) for n in given]
     lies = np.zeros((len(groups), len(wanted)))
     for g, group in enumerate(groups):
         lies[g, list(group.cells)] = 1.0
     off = given @ lies - np.array(wanted, float)
-    while wanted and any([_moved(given, mine, available, lies, off) for mine in members]):
+    while any(_moved(given, mine, available, lies, off) for mine in members):
         pass
     return [int(n) for n in given]
 
