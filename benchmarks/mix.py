@@ -47,8 +47,8 @@ def made_up(n: int) -> tuple[list[Item], Callable[[Item], str]]:
     def one(i: int) -> Item:
         traits = tuple(f"{domain}:{random.choice(('low', 'mid', 'mid', 'high'))}" for domain in BigFive.model_fields)
         return Item(
-            f"{i:016x}", CATEGORIES[i % 5], f"source_{random.randrange(6)}", "MIT", "", "session", "", random.choice(MODALITIES), "", "", "",
-            "en", traits, (), "", min(1.0, max(0.0, random.gauss(0.6, 0.12))), None, True, False, 150, None, 12, True, i * 1000, 1000,
+            f"{i:016x}", CATEGORIES[i % 5], f"source_{random.randrange(6)}", "MIT", "", "session", "", random.choice(MODALITIES),
+            "", "", "", "en", traits, (), "", min(1.0, max(0.0, random.gauss(0.6, 0.12))), None, True, False, 150, None, 12, True, i * 1000, 1000,
         )  # fmt: skip
 
     def text(item: Item) -> str:
@@ -74,7 +74,8 @@ def table(items: list[Item], text: Callable[[Item], str], total: int, wanted: tu
     """Print a line per strategy."""
     print(f"\n{len(items):,} records, {total:,} chosen")
     print(
-        f"{'strategy':<13} {'CPU s':>7} {'peak MB':>8} {'passes':>6} {'quality':>8} {'missing':>8} {'distinct-1':>10} {'-2':>7} {'-3':>7}  sketch"
+        f"{'strategy':<13} {'CPU s':>7} {'peak MB':>8} {'passes':>6} {'quality':>8} {'missing':>8} "
+        f"{'distinct-1':>10} {'-2':>7} {'-3':>7}  sketch"
     )
     for name in get_args(Mixing):
         began = time.process_time()

@@ -60,8 +60,8 @@ def _add_mix(commands: Any) -> None:
     p.add_argument("--traits", choices=("even",), help="want low, mid and high of each Big Five domain alike")
     p.add_argument("--least-quality", type=float, metavar="Q", help="floor of the overall score, 0-1; nothing below it enters")
     p.add_argument("--unscored", action="store_true", default=None, help="let records in that have no overall score")
-    p.add_argument("--when-short", choices=("report", "shrink"), default="report",
-                   help="a category has too few: leave the others at their counts, or shrink all to the ratios (default report)")  # fmt: skip
+    short = "a category has too few: leave the others at their counts (report, the default), or take less of all (shrink)"
+    p.add_argument("--when-short", choices=("report", "shrink"), default="report", help=short)
     p.add_argument("--tolerance", type=float, metavar="T", help="distance from a wanted share that is good enough (default 0.02)")
     p.add_argument("--profile", choices=("research", "commercial"), help="use the dataset is for; licences that forbid it are refused")
     p.add_argument("--seed", type=int, metavar="S", help="of every draw (default 7)")
@@ -81,9 +81,11 @@ def _add_balance(commands: Any) -> None:
 
 def mix(args: argparse.Namespace) -> int:
     """Choose, print, write."""
+    import sys
+
     from pixel_synth.mix.choosing import mix as choose
     from pixel_synth.mix.files import Lines
-    from pixel_synth.mix.table import mixture_text
+    from pixel_synth.mix.table import mixture_text, problems
     from pixel_synth.recipe import load_recipe
 
     wanted = tuple(want(text) for text in args.want) if args.want else None
@@ -105,6 +107,8 @@ def mix(args: argparse.Namespace) -> int:
         if not args.dry_run:
             write(made, lines, args.output)
             print(f"\nwritten to {args.output}: mix.jsonl auxiliary.jsonl client_lines.jsonl left.jsonl mix.json")
+    for problem in problems(made):
+        print(problem, file=sys.stderr)
     return status(made, recipe.tolerance, args.check)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from pixel_synth.errors import UsageError
 from pixel_synth.mix.pool import Floats, Ints, Pool
-from pixel_synth.mix.sketch import PAIRS
 from pixel_synth.mix.wording import Wording
 
 EPSILON = 0.1
@@ -25,7 +24,7 @@ def greedy(pool: Pool, amounts: list[int], bonus: Floats | None = None) -> Ints:
     Args:
         pool: What is chosen from; it must have sketches.
         amounts: How many of each group.
-        bonus: Added to a record's gain in wording, which is 0-1 (N); none by default.
+        bonus: Added to what a record gives in wording, where a share ``1 / size`` of all wording counts 1 (N); none by default.
 
     Raises:
         UsageError: When the pool has no sketches.
@@ -33,11 +32,11 @@ def greedy(pool: Pool, amounts: list[int], bonus: Floats | None = None) -> Ints:
     if pool.sketches is None:
         raise UsageError("wording cannot be compared without the records' text", hint="give mix() a text function")
     wording = Wording(pool.sketches, sum(amounts))
-    chosen = [_of_group(rows, n, wording, bonus) for rows, n in zip(pool.members, amounts, strict=True)]
+    chosen = [_of_group(rows, n, wording, sum(amounts) / wording.most, bonus) for rows, n in zip(pool.members, amounts, strict=True)]
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
 
 
-def _of_group(rows: Ints, n: int, wording: Wording, bonus: Floats | None) -> Ints:
+def _of_group(rows: Ints, n: int, wording: Wording, unit: float, bonus: Floats | None) -> Ints:
     left, taken = rows, list[int]()
     sample = min(len(rows), ceil(len(rows) / n * log(1 / EPSILON))) if n else 1
     while len(taken) < n:
@@ -46,7 +45,7 @@ def _of_group(rows: Ints, n: int, wording: Wording, bonus: Floats | None) -> Int
             if len(taken) == n:
                 break
             stretch = left[start : start + sample]
-            value = wording.gains(stretch) / PAIRS
+            value = wording.gains(stretch) * unit
             best = int(np.argmax(value if bonus is None else value + bonus[stretch]))
             wording.add(int(stretch[best]))
             taken.append(int(stretch[best]))

@@ -3,7 +3,7 @@
 quality
     Mean overall score of the chosen records that have one.
 diversity
-    How little wording is repeated, see `pixel_synth.mix.wording`.
+    How much of the wording that there is occurs, see `pixel_synth.mix.wording`.
 balance
     One minus half the summed distances of the cells from their wanted shares, mean over the dimensions that shares are wanted of.
     Only the part of a distance beyond the tolerance counts: within it balancing rests.
@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pixel_synth.mix.pool import Floats, Ints, Pool
-from pixel_synth.mix.sketch import PAIRS
 from pixel_synth.mix.wording import Wording
 
 # A change smaller than this is rounding.
@@ -80,7 +79,7 @@ class Objective:
         worth = np.nan_to_num(self._pool.quality[rows]) / max(1, self._scored)
         if self._wording:
             change = self._wording.losses(rows) if chosen else self._wording.gains(rows)
-            worth = worth + change / (PAIRS * self._size)
+            worth = worth + change / self._wording.most
         if self._dimensions:
             off = self._counts - self._targets
             pull = -np.sign(off) * (np.abs(off) > self._pool.tolerance * self._size)
@@ -109,6 +108,6 @@ class Objective:
         if self._wording is None:
             return change > LEAST
         lost = self._wording.remove(out)
-        pays = change + (self._wording.gain(into) - lost) / (PAIRS * self._size) > LEAST
+        pays = change + (self._wording.gain(into) - lost) / self._wording.most > LEAST
         self._wording.add(into if pays else out)
         return pays

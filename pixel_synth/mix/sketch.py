@@ -16,12 +16,13 @@ PAIRS = 32
 # Pairs are told apart by the lowest 24 bits of their hash: with a million different ones in play some six in a hundred share a place.
 PLACES = 1 << 24
 NONE = PLACES  # fills up the sketches of short texts; counts as nothing
-_WORD = re.compile(r"[\w'’]+")
+# Letters, digits and apostrophes; every byte beyond ASCII counts as a letter, so that a dash or quotation mark of print sticks to its word.
+_WORD = re.compile(rb"[0-9a-z_'\x80-\xff]+")
 
 
 def sketch(text: str) -> NDArray[np.int32]:
     """Return `PAIRS` places, ascending and different, then `NONE` for what a short text has not."""
-    words = np.array([crc32(w.encode()) for w in _WORD.findall(text.lower())], np.uint64)
+    words = np.fromiter(map(crc32, _WORD.findall(text.lower().encode())), np.uint64)
     found = np.full(PAIRS, NONE, np.int32)
     hashes = np.unique(_mixed((words[:-1] << np.uint64(32)) ^ words[1:]))[:PAIRS]
     places = np.unique((hashes & np.uint64(PLACES - 1)).astype(np.int32))

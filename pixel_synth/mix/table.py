@@ -27,7 +27,10 @@ def mixture_text(m: Mixture) -> str:
 def categories(m: Mixture) -> Iterator[str]:
     """Yield target, actual and gap of each category, in records and shares, with words and tokens."""
     n, ratios = len(m.chosen), sum(q.ratio for q in m.quotas)
-    yield f"{'category':<14} {'there':>9} {'target':>9} {'actual':>9} {'gap':>9}   {'target':>7} {'actual':>7} {'words':>12} {'tokens':>12} {'quality':>8}"
+    yield (
+        f"{'category':<14} {'there':>9} {'target':>9} {'actual':>9} {'gap':>9}   "
+        f"{'target':>7} {'actual':>7} {'words':>12} {'tokens':>12} {'quality':>8}"
+    )
     for q in m.quotas:
         share = f"{q.chosen / n:7.2%}" if n else f"{'–':>7}"
         tokens, quality = "–" if q.tokens is None else f"{q.tokens:,}", "–" if q.quality is None else f"{q.quality:.3f}"
@@ -92,6 +95,20 @@ def books(m: Mixture) -> Iterator[str]:
     yield f"{m.books.taken:,} records = {m.books.kept:,} chosen + {m.books.rejected:,} left"
     for reason, n in m.books.reasons.items():
         yield f"  {n:>9,}  {reason}"
+
+
+def problems(m: Mixture) -> Iterator[str]:
+    """Yield what is short, and what can be done about it; nothing when all is there."""
+    lacking = [f"{q.category} {q.shortfall:,}" for q in m.quotas if q.shortfall]
+    if lacking:
+        yield f"short of records: {', '.join(lacking)}; nothing was put in their place"
+    least = m.tolerance * len(m.chosen)
+    cells = [f"{c.dimension} {c.value} {c.shortfall:,}" for c in m.cells if c.shortfall > least]
+    if cells:
+        yield f"short of a wanted share by more than {m.tolerance:.0%} of the mix: {', '.join(cells)}"
+    unscored = m.books.reasons.get("unscored", 0)
+    if unscored and (lacking or not m.size):
+        yield f"  hint: {unscored:,} records have no overall score: pixel-synth score FILE -o OUT, or let them in with --unscored"
 
 
 def bins_text(bins: Sequence[Bin]) -> str:

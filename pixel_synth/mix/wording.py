@@ -1,8 +1,9 @@
 """How varied the wording of the chosen records is, kept up to date while records come and go.
 
-The measure is the sum over word pairs of the square root of how often they were chosen, over its largest possible value (every pair
-once): 1 when nothing is said twice.  A concave function of counts is monotone and submodular (Kirchhoff & Bilmes, 2014, Submodularity
-for data selection in machine translation, EMNLP), so that greedy choice has a guarantee.
+The measure is the sum over word pairs of the square root of how often they were chosen, over the same sum for all records that there
+are: 1 when everything is chosen, and the higher the more of the wording that there is occurs.  Such a concave function of counts is
+monotone and submodular (Kirchhoff & Bilmes, 2014, Submodularity for data selection in machine translation, EMNLP), so that greedy
+choice has a guarantee.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel_synth.mix.sketch import NONE, PAIRS, PLACES
+from pixel_synth.mix.sketch import NONE, PLACES
 
 _ROWS = 1 << 16  # rows that are looked at together, which bounds memory
 
@@ -21,11 +22,17 @@ class Wording:
     Args:
         sketches: Of all records (N × `PAIRS`).
         size: Most records that are chosen at a time.
+
+    Attributes:
+        most: The sum for all records: what gains and losses are to be divided by.
     """
 
     def __init__(self, sketches: NDArray[np.int32], size: int) -> None:
         self._sketches = sketches
-        self._most = PAIRS * max(1, size)
+        everything = np.bincount(sketches[sketches != NONE], minlength=1)
+        self.most = max(
+            1.0, sum(float(np.sqrt(part).sum()) for part in np.array_split(everything, 64))
+        )  # at least 1, where no record has two words
         # What one more adds, by how often a pair was chosen; the last two are for `NONE`, which adds nothing.
         self._steps = np.append(np.diff(np.sqrt(np.arange(size + 3))), (0.0, 0.0))
         self._counts = np.zeros(PLACES + 1, np.int32)
@@ -38,7 +45,7 @@ class Wording:
     @property
     def value(self) -> float:
         """The measure, 0-1."""
-        return self._sum / self._most
+        return self._sum / self.most
 
     @property
     def distinct(self) -> int:
@@ -46,7 +53,7 @@ class Wording:
         return int(np.count_nonzero(self._counts[:PLACES]))
 
     def gains(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return by how much the measure would rise with each of these records, times the most that it can have."""
+        """Return by how much the measure would rise with each of these records, times `most`."""
         return self._sums(rows, 0)
 
     def losses(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -62,7 +69,7 @@ class Wording:
         return float(self._steps[self._counts[self._sketches[row]]].sum())
 
     def add(self, row: int) -> float:
-        """Take a record in; return the rise, times the most that the measure can have."""
+        """Take a record in; return the rise, times `most`."""
         gain = self.gain(row)
         self._counts[self._sketches[row]] += 1
         self._none()
@@ -70,7 +77,7 @@ class Wording:
         return gain
 
     def remove(self, row: int) -> float:
-        """Take a chosen record out; return the fall, times the most that the measure can have."""
+        """Take a chosen record out; return the fall, times `most`."""
         self._counts[self._sketches[row]] -= 1
         self._none()
         loss = self.gain(row)
