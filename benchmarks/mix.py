@@ -48,7 +48,8 @@ def made_up(n: int) -> tuple[list[Item], Callable[[Item], str]]:
         traits = tuple(f"{domain}:{random.choice(('low', 'mid', 'mid', 'high'))}" for domain in BigFive.model_fields)
         return Item(
             f"{i:016x}", CATEGORIES[i % 5], f"source_{random.randrange(6)}", "MIT", "", "session", "", random.choice(MODALITIES),
-            "", "", "", "en", traits, (), "", min(1.0, max(0.0, random.gauss(0.6, 0.12))), None, True, False, 150, None, 12, True, i * 1000, 1000,
+            "", "", "", "en", traits, (), "", min(1.0, max(0.0, random.gauss(0.6, 0.12))), None, True,
+            False, 150, None, 12, True, i * 1000, 1000,
         )  # fmt: skip
 
     def text(item: Item) -> str:

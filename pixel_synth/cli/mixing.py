@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixel_synth.recipe import Want
 
 STRATEGIES = ("proportional", "quality", "diversity", "iterative", "hybrid")
-MIX = """example: a mix of 1,000 with at least three tenths CBT and even Big Five bins; try it without writing anything first
+MIX = """example: a mix of 1,000, three tenths of it CBT, with even Big Five bins; seen before anything is written
   pixel-synth mix runs/dataset-001/stages/*/kept.jsonl -o mixed --total 1000 --want modality=cbt:0.3 --traits even --dry-run
 
 strategies

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pixel_synth.draw import seed_of
 from pixel_synth.mix.cells import Cell, cells
 from pixel_synth.mix.item import Item
-from pixel_synth.mix.sketch import PAIRS, sketch
+from pixel_synth.mix.sketch import PAIRS, numbered, sketch
 from pixel_synth.mix.spread import Group, spread
 
 Ints = NDArray[np.int64]
@@ -32,7 +32,7 @@ class Pool(NamedTuple):
         members: Per group its records, in drawn order.
         counts: Records that each category gives.
         wanted: Share of the mixture wanted of each cell.
-        sketches: Wording of each record (N × `PAIRS`), ``None`` when no text was given.
+        sketches: Wording of each record (N × `PAIRS`), `numbered`; ``None`` when no text was given.
         tolerance: Distance from a wanted share at which balancing rests.
     """
 
@@ -107,6 +107,6 @@ def pool(
         members=[np.array(kinds[key], np.int64) for key in keys],
         counts=counts,
         wanted=wanted,
-        sketches=sketches,
+        sketches=None if sketches is None else numbered(sketches),
         tolerance=tolerance,
     )

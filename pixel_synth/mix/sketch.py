@@ -13,21 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAIRS = 32
-# Pairs are told apart by the lowest 24 bits of their hash: with a million different ones in play some six in a hundred share a place.
-PLACES = 1 << 24
-NONE = PLACES  # fills up the sketches of short texts; counts as nothing
+PLACES = (1 << 31) - 1  # so many hashes are told apart
+NONE = 0  # fills up the sketches of short texts; counts as nothing
 # Letters, digits and apostrophes; every byte beyond ASCII counts as a letter, so that a dash or quotation mark of print sticks to its word.
 _WORD = re.compile(rb"[0-9a-z_'\x80-\xff]+")
 
 
 def sketch(text: str) -> NDArray[np.int32]:
-    """Return `PAIRS` places, ascending and different, then `NONE` for what a short text has not."""
+    """Return `PAIRS` hashes of word pairs, ascending and different, then `NONE` for what a short text has not."""
     words = np.fromiter(map(crc32, _WORD.findall(text.lower().encode())), np.uint64)
     found = np.full(PAIRS, NONE, np.int32)
-    hashes = np.unique(_mixed((words[:-1] << np.uint64(32)) ^ words[1:]))[:PAIRS]
-    places = np.unique((hashes & np.uint64(PLACES - 1)).astype(np.int32))
-    found[: len(places)] = places
+    lowest = np.unique(_mixed((words[:-1] << np.uint64(32)) ^ words[1:]) % np.uint64(PLACES))[:PAIRS]
+    found[: len(lowest)] = lowest + np.uint64(1)
     return found
+
+
+def numbered(sketches: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return sketches (N × `PAIRS`) whose hashes are numbered from 1 without gaps, so that counts of them take little room."""
+    _, numbers = np.unique(np.append(np.int32(NONE), sketches), return_inverse=True)
+    return numbers[1:].astype(np.int32).reshape(sketches.shape)
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

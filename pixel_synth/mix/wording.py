@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pixel_synth.mix.sketch import NONE, PLACES
+from pixel_synth.mix.sketch import NONE
 
 _ROWS = 1 << 16  # rows that are looked at together, which bounds memory
 
@@ -20,7 +20,7 @@ class Wording:
     """Counts of the word pairs in the chosen records.
 
     Args:
-        sketches: Of all records (N × `PAIRS`).
+        sketches: Of all records (N × `PAIRS`), `numbered`.
         size: Most records that are chosen at a time.
 
     Attributes:
@@ -29,13 +29,12 @@ class Wording:
 
     def __init__(self, sketches: NDArray[np.int32], size: int) -> None:
         self._sketches = sketches
-        everything = np.bincount(sketches[sketches != NONE], minlength=1)
-        self.most = max(
-            1.0, sum(float(np.sqrt(part).sum()) for part in np.array_split(everything, 64))
-        )  # at least 1, where no record has two words
+        everything = np.bincount(sketches.ravel(), minlength=1)
+        everything[NONE] = 0
+        self.most = max(1.0, float(np.sqrt(everything).sum()))  # at least 1, where no record has two words
         # What one more adds, by how often a pair was chosen; the last two are for `NONE`, which adds nothing.
         self._steps = np.append(np.diff(np.sqrt(np.arange(size + 3))), (0.0, 0.0))
-        self._counts = np.zeros(PLACES + 1, np.int32)
+        self._counts = np.zeros(len(everything), np.int32)
         self._none()
         self._sum = 0.0
 
@@ -50,7 +49,7 @@ class Wording:
     @property
     def distinct(self) -> int:
         """How many different pairs the sketches of the chosen records hold."""
-        return int(np.count_nonzero(self._counts[:PLACES]))
+        return int(np.count_nonzero(self._counts) - 1)
 
     def gains(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return by how much the measure would rise with each of these records, times `most`."""
