@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from pixel_synth.cli import main
-from pixel_synth.errors import RecordError, UsageError
+from pixel_synth.errors import RecordError, SourceError, UsageError
 from pixel_synth.mix.cells import cells
 from pixel_synth.mix.choosing import mix
 from pixel_synth.mix.even import even_traits
@@ -151,6 +152,19 @@ def test_an_empty_input_is_a_shortfall_and_no_crash(strategy: str) -> None:
 def test_the_same_id_twice_is_an_error_that_names_it() -> None:
     with pytest.raises(RecordError, match="psychology-1"):
         mix(items(record(1), record(1)), plain(1), RATIOS)
+
+
+def test_a_licence_that_forbids_the_use_refuses_the_mixture_and_names_the_set() -> None:
+    def refuse(pairs: Iterable[tuple[str, str]]) -> list[str]:
+        return [f"{name}: {licence} does not allow it" for name, licence in sorted(pairs) if "NC" in licence]
+
+    good, bad = items(record(1)), [item(record(i))._replace(source="theirs", license="CC-BY-NC-4.0") for i in (2, 3)]
+    assert mix(good, plain(1), {"psychology": 1.0}, refuse=refuse).chosen
+    with pytest.raises(SourceError, match=r"theirs: CC-BY-NC-4\.0"):
+        mix([*good, *bad], plain(1), {"psychology": 1.0}, refuse=refuse)
+    # What does not get into any file does not matter.
+    rejected = [one._replace(accepted=False) for one in bad]
+    assert mix([*good, *rejected], plain(1), {"psychology": 1.0}, refuse=refuse).chosen
 
 
 @pytest.fixture

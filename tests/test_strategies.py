@@ -30,7 +30,8 @@ def made_up(i: int) -> Item:
     random = Random(i)
     return Item(
         f"id{i:04d}", ("psychology", "mental_health")[i % 2], f"source{i % 3}", "MIT", "", "session", "",
-        random.choice(("cbt", "act", "", "dbt", "ipt")), "", "", "", "en", (f"neuroticism:{random.choice(('low', 'mid', 'high'))}",), (), "",
+        random.choice(("cbt", "act", "", "dbt", "ipt")), "", "", "", "en",
+        (f"neuroticism:{random.choice(('low', 'mid', 'high'))}",), (), "",
         round(random.uniform(0.3, 0.9), 4), None, True, False, 36, None, 4, True, i, 1,
     )  # fmt: skip
 

@@ -102,7 +102,9 @@ def mix(args: argparse.Namespace) -> int:
                 step(1)
                 return lines.text(item)
 
-            made = choose(items, recipe, ratios, text, when_short=args.when_short, even=args.traits == "even")
+            made = choose(
+                items, recipe, ratios, text, when_short=args.when_short, even=args.traits == "even", refuse=refusing(recipe.profile)
+            )
         print(mixture_text(made))
         if not args.dry_run:
             write(made, lines, args.output)
@@ -155,6 +157,16 @@ def shares(given: Sequence[str] | None) -> dict[Any, float]:
         raise UsageError(f"--ratio: shares must be 0-1 and sum to 1, they sum to {sum(named.values()):.4g}")
     whole = sum(others.values())
     return {name: named[name] if name in named else max(0.0, rest) * ratio / whole for name, ratio in ratios.items()}
+
+
+def refusing(profile: str) -> Callable[[Any], Sequence[str]] | None:
+    """Return what says which licences a profile forbids; research forbids none."""
+    from functools import partial
+    from importlib import import_module
+
+    if profile == "research":
+        return None
+    return partial(import_module("pixel_synth.sources.licence").forbidden, profile=profile)
 
 
 def status(made: Mixture, tolerance: float, check: bool) -> int:

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from pixel_synth.books import Counting
-from pixel_synth.errors import RecordError, UsageError
+from pixel_synth.errors import RecordError, SourceError, UsageError
 from pixel_synth.mix.cells import Cell, cells, even_traits, wanted_cells
-from pixel_synth.mix.eligible import why_not
+from pixel_synth.mix.eligible import AUXILIARY, CLIENT_LINES, why_not
 from pixel_synth.mix.item import Item
 from pixel_synth.mix.mixture import CellCount, Mixture, Quota, Variety, WhenShort
 from pixel_synth.mix.objective import Objective
@@ -33,6 +33,7 @@ def mix(
     *,
     when_short: WhenShort = "report",
     even: bool = False,
+    refuse: Callable[[Iterable[tuple[str, str]]], Sequence[str]] | None = None,
 ) -> Mixture:
     """Choose the records of a dataset.
 
@@ -43,10 +44,13 @@ def mix(
         text: Gives the words of a record; only what compares wording asks for it (diversity, iterative, hybrid).
         when_short: Where a category has too few: ``report`` leaves the others at their counts, ``shrink`` takes the largest size at which
             the ratios hold.
+        refuse: Says of pairs of source and licence which may not be used, a sentence each; asked of all records but those that a floor
+            or the gate keeps out.
         even: Also want low, mid and high of each Big Five domain alike, among the records in which it is known.
 
     Raises:
         RecordError: When two records have the same id.
+        SourceError: When a licence forbids the use; it names every set.
         UsageError: When a wanted share makes no sense, or the strategy needs texts and there are none.
     """
     way = strategy(recipe.mixing)
@@ -56,6 +60,7 @@ def mix(
     _ids_differ(order)
     reasons = [why_not(item, recipe, ratios) for _, item in order]
     able = [pair for pair, reason in zip(order, reasons, strict=True) if not reason]
+    _licensed(order, reasons, refuse)
     used: dict[str, float] = {name: ratios[name] for name in CATEGORIES if ratios.get(name, 0) > 0}
     there: Counter[str] = Counter(item.category for _, item in able)
     size = shrunk(recipe.total, used, there) if when_short == "shrink" else recipe.total
@@ -98,6 +103,23 @@ def _ids_differ(order: Sequence[tuple[int, Item]]) -> None:
         raise RecordError(
             f"{len(twice)} records have an id that another has, the first is {twice[0]}",
             hint="the same file was given twice, or duplicates are to be taken out first: pixel-synth dedup",
+        )
+
+
+def _licensed(
+    order: Sequence[tuple[int, Item]],
+    reasons: Sequence[str],
+    refuse: Callable[[Iterable[tuple[str, str]]], Sequence[str]] | None,
+) -> None:
+    if refuse is None:
+        return
+    written = {
+        (item.source, item.license) for (_, item), reason in zip(order, reasons, strict=True) if reason in ("", AUXILIARY, CLIENT_LINES)
+    }
+    if told := refuse(written):
+        lines = "\n".join(f"  {sentence}" for sentence in told)
+        raise SourceError(
+            f"the use that the dataset is for is forbidden by a licence of\n{lines}", hint="leave these sets out, or: --profile research"
         )
 
 
