@@ -79,8 +79,8 @@ def test_nothing_below_the_floor_enters_even_when_it_is_the_only_way_to_a_wanted
 
 @pytest.mark.parametrize("name", NAMES)
 def test_wanted_shares_are_met(name: Mixing) -> None:
-    # Those that improve by swaps rest within the tolerance, 0.02 of 150 records.
-    rest = 3 if MADE[name].passes else 0
+    # Iterative does not start from the shares and rests within the tolerance, 0.02 of 150 records; what hybrid starts with stays met.
+    rest = 3 if name == "iterative" else 0
     assert all(abs(c.chosen - c.wanted) <= rest for c in MADE[name].cells if c.wanted is not None)
 
 

@@ -87,13 +87,18 @@ class Objective:
         return np.asarray(worth / max(1, self._parts), float)
 
     def swap(self, out: int, into: int) -> bool:
-        """Put one record in the place of another if that raises the objective and does not lower the balance; tell whether it was done."""
+        """Put one record in the place of another if it pays; tell whether it was done.
+
+        It pays when it raises the objective, does not lower the balance, and takes the cells no further from their shares, not even
+        inside the tolerance: what is met stays met.
+        """
         change = 0.0
         counts = self._counts
         if self._dimensions and self._pool.group[out] != self._pool.group[into]:
             counts = counts - self._lies[self._pool.group[out]] + self._lies[self._pool.group[into]]
             change = self._balance(counts) - self._balance(self._counts)
-            if change < -LEAST:
+            further = np.abs(counts - self._targets).sum() - np.abs(self._counts - self._targets).sum()
+            if change < -LEAST or further > LEAST:
                 return False
         quality = float(np.nan_to_num(self._pool.quality[into])) - float(np.nan_to_num(self._pool.quality[out]))
         change += quality / max(1, self._scored)
