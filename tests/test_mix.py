@@ -205,6 +205,17 @@ def test_the_same_command_gives_the_same_bytes(files: tuple[Path, Path], tmp_pat
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+def test_the_commercial_profile_refuses_a_licence_that_forbids_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = record(1)
+    theirs = theirs.model_copy(update={"provenance": theirs.provenance.model_copy(update={"source": "theirs", "license": "CC-BY-NC-4.0"})})
+    path, out = write(tmp_path / "in.jsonl", [theirs]), tmp_path / "out"
+    given = ["mix", str(path), "-o", str(out), "--total", "1", "--ratio", "psychology=1"]
+    assert main([*given, "--profile", "commercial"]) == 1
+    assert "theirs: CC-BY-NC-4.0" in capsys.readouterr().err
+    assert not out.exists()
+    assert main(given) == 0
+
+
 def test_a_dry_run_writes_nothing(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert main(flags(files, tmp_path / "out", "--total", "40", "--dry-run")) == 0
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pixel_synth.mix.files import Lines
     from pixel_synth.mix.item import Item
     from pixel_synth.mix.mixture import Mixture
-    from pixel_synth.recipe import Want
+    from pixel_synth.recipe import Profile, Want
 
 STRATEGIES = ("proportional", "quality", "diversity", "iterative", "hybrid")
 MIX = """example: a mix of 1,000, three tenths of it CBT, with even Big Five bins; seen before anything is written
@@ -159,14 +159,13 @@ def shares(given: Sequence[str] | None) -> dict[Any, float]:
     return {name: named[name] if name in named else max(0.0, rest) * ratio / whole for name, ratio in ratios.items()}
 
 
-def refusing(profile: str) -> Callable[[Any], Sequence[str]] | None:
+def refusing(profile: Profile) -> Callable[[Any], Sequence[str]]:
     """Return what says which licences a profile forbids; research forbids none."""
     from functools import partial
-    from importlib import import_module
 
-    if profile == "research":
-        return None
-    return partial(import_module("pixel_synth.sources.licence").forbidden, profile=profile)
+    from pixel_synth.sources.licence import forbidden
+
+    return partial(forbidden, profile=profile)
 
 
 def status(made: Mixture, tolerance: float, check: bool) -> int:
