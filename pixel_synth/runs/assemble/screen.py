@@ -44,11 +44,12 @@ def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting:
     keepers = (Language(tuple(languages)), Unsafe(), Decontaminate(tuple(Path(p) for p in evaluation)))
 
     def work(record: Conversation) -> Worked:
-        found: Conversation | Dropped = record
+        found = record
         for step in keepers:
-            found = step(found)
-            if isinstance(found, Dropped):
-                return Worked(found, {})
+            result = step(found)
+            if isinstance(result, Dropped):
+                return Worked(result, {})
+            found = result
         moved = elsewhere(found)
         beside = {"moved": [moved.line()] if moved else []}
         if moved:
