@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def build(dataset: Assembly) -> int:
-    """Nine stages; each is skipped when it is proven done, and keeps books of what came in and what became of it."""
+    """Seven stages and what is shown of them; each keeps its books, and is skipped when it is proven done."""
     from pixel_synth.runs.assemble import blend, divide, finish, gather, publish, score, screen, unique
 
     recipe = dataset.recipe
     dataset.stage("01-gather", gather.gather, **gather.decides(recipe))
-    dataset.stage("02-screen", screen.screen, languages=recipe.languages, redact=recipe.redact, evaluation=screen.decides(recipe))
+    dataset.stage("02-screen", screen.screen, **screen.decides(recipe))
     dataset.stage("03-deduplicate", unique.unique, jaccard=recipe.jaccard, semantic=recipe.semantic, seed=recipe.seed)
     dataset.stage("04-score", score.score, gate=dataset.gate.model_dump(mode="json"))
     dataset.stage("05-mix", blend.blend, **blend.decides(dataset))
     dataset.stage("06-split", divide.divide, **divide.decides(recipe))
-    dataset.stage("07-publish", publish.publish, **publish.decides(recipe))
+    dataset.stage("07-publish", publish.publish, into=dataset.run.path / "data", **publish.decides(recipe))
     return finish.finish(dataset)
 
 

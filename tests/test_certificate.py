@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pixel_synth.curate.dedup.shingle import jaccard, shared, shingled
 from splits import jsonl, record, text
 
+from pixel_synth.curate.dedup.shingle import jaccard, shared, shingled
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.mix import overlap
 from pixel_synth.mix.certificate import Certificate, certify

@@ -139,7 +139,7 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
     if args.dry_run:
         from pixel_synth.runs.assemble.preview import preview
 
-        return preview(recipe)
+        return preview(recipe, load_settings())
     if not args.resume:
         run = Run.create(settings, "dataset", recipe=recipe.model_dump(mode="json"), fingerprint=fingerprint(settings, recipe))
     run.lock()

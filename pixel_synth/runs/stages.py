@@ -61,38 +61,44 @@ class Stages:
         """Return the folder of a stage."""
         return self._run.path / "stages" / name
 
-    def run(self, name: str, decides: Mapping[str, Any], work: Callable[[Path], tuple[Books, dict[str, Any]]]) -> Stage:
+    def run(
+        self, name: str, decides: Mapping[str, Any], work: Callable[[Path], tuple[Books, dict[str, Any]]], into: Path | None = None
+    ) -> Stage:
         """Run a stage, or take it as it is when it is done.
 
         Args:
             name: Its folder below ``stages/``, with its number.
             decides: Whatever decides its result besides the stages before it, as JSON values.
             work: Writes the stage's files into a folder and returns its books and what else the report should know.
+            into: The folder of its files, when that is not its own below ``stages/``.
         """
         text = json.dumps([name, self._chain, decides], sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self.folder(name)
-        found = kept(folder)
-        if found is None or found.key != key or any(not (folder / file).is_file() for file in found.outputs):
-            found = self._work(name, key, folder, work, resuming=_begun(folder) == key)
+        place, found = into or folder, kept(folder)
+        if found is None or found.key != key or any(not (place / file).is_file() for file in found.outputs):
+            found = self._work(name, key, folder, place, work, resuming=_begun(folder) == key)
         else:
             self._say(f"{name:<16} done before: {found.books}")
         self.done.append(found)
         self._chain = hashlib.sha256(f"{self._chain}{key}{sorted(found.outputs.items())}".encode()).hexdigest()
         return found
 
-    def _work(self, name: str, key: str, folder: Path, work: Callable[[Path], tuple[Books, dict[str, Any]]], *, resuming: bool) -> Stage:
+    def _work(
+        self, name: str, key: str, folder: Path, place: Path, work: Callable[[Path], tuple[Books, dict[str, Any]]], *, resuming: bool
+    ) -> Stage:
         if not resuming:
             shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+        for path in (folder, place):
+            path.mkdir(parents=True, exist_ok=True)
         (folder / STAGE).unlink(missing_ok=True)
         write_atomic(folder / ".begun", key)
         self._run.log(name, "begins", resuming=resuming)
         with measured() as took:
-            books, facts = work(folder)
-        outputs = {
-            str(p.relative_to(folder)): sha256_of(p) for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")
-        }
+            books, facts = work(place)
+        files = [p for p in sorted(place.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+        outputs = {str(p.relative_to(place)): sha256_of(p) for p in files}
         stage = Stage(name=name, key=key, books=books, outputs=outputs, facts=facts, **took()._asdict())
         write_atomic(folder / STAGE, stage.model_dump_json(indent=2) + "\n")
         self._run.log(name, "done", **{"books": str(books), **took()._asdict()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,9 @@ class Assembly:
         """Return the folder of a stage."""
         return self._stages.folder(name)
 
-    def stage(self, name: str, work: Callable[[Assembly, Path], Result], **decides: Any) -> Stage:
+    def stage(self, name: str, work: Callable[[Assembly, Path], Result], into: Path | None = None, **decides: Any) -> Stage:
         """Run a stage, or take it as it is when it is done; ``decides`` is what its result depends on besides the stages before it."""
-        return self._stages.run(name, decides, lambda folder: work(self, folder))
+        return self._stages.run(name, decides, lambda folder: work(self, folder), into)
 
     def progress(self, total: int, unit: str) -> Any:
         """Return a context that shows progress."""
@@ -62,7 +62,7 @@ def fingerprint(settings: Settings, recipe: Recipe) -> str:
     return hashlib.sha256(f"{settings.fingerprint()}{recipe.fingerprint()}".encode()).hexdigest()[:16]
 
 
-def parts(recipe: Recipe, *names: str) -> Mapping[str, Any]:
+def parts(recipe: Recipe, *names: str) -> dict[str, Any]:
     """Return the named fields of a recipe as JSON values, for ``decides``."""
     return recipe.model_dump(mode="json", include=set(names))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pixel_synth.books import Reject
 from pixel_synth.curate.link import link
@@ -12,7 +13,7 @@ from pixel_synth.jsonl import whole
 from pixel_synth.mix.choosing import mix
 from pixel_synth.mix.eligible import AUXILIARY, CLIENT_LINES
 from pixel_synth.mix.files import Lines
-from pixel_synth.runs.assemble.assembly import Assembly, Result
+from pixel_synth.runs.assemble.assembly import Assembly, Result, parts
 from pixel_synth.sources.licence import forbidden
 
 
@@ -44,3 +45,9 @@ def blend(assembly: Assembly, folder: Path) -> Result:
     with whole(folder / "mix.json") as file:
         json.dump(report, file, indent=1)
     return found.books, report
+
+
+def decides(assembly: Assembly) -> dict[str, Any]:
+    """Return what the mix depends on besides the records."""
+    names = "total mixing tolerance wanted least_quality unscored seed order when_short profile".split()
+    return {**parts(assembly.recipe, *names), "ratios": dict(assembly.settings.ratios)}

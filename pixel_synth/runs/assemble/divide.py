@@ -7,7 +7,8 @@ from typing import Any
 
 from pixel_synth.errors import UsageError
 from pixel_synth.mix.split_files import Way, split_file
-from pixel_synth.runs.assemble.assembly import Assembly, Result
+from pixel_synth.recipe import Recipe
+from pixel_synth.runs.assemble.assembly import Assembly, Result, parts
 
 
 def divide(assembly: Assembly, folder: Path) -> Result:
@@ -29,3 +30,8 @@ def divide(assembly: Assembly, folder: Path) -> Result:
         report = split_file(source, folder, way, assembly.folder("03-deduplicate") / "similar.jsonl", lambda n: show(n, n))
     facts: dict[str, Any] = report.model_dump(mode="json")
     return report.books, {**facts, "failing": [f"{c.split} {c.name}" for c in report.failing], "short": list(report.short)}
+
+
+def decides(recipe: Recipe) -> dict[str, Any]:
+    """Return what the split depends on besides the records."""
+    return parts(recipe, "splitting", "split_shares", "split_tolerance", "seed", "release")

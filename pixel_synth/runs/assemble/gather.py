@@ -35,7 +35,7 @@ def gather(assembly: Assembly, folder: Path) -> Result:
             counting = Counting()
             for number, record in enumerate(records, 1):
                 if isinstance(record, Conversation) and seen.again(record.id):
-                    record = repeat(record, record.provenance.row or name, number)
+                    record = repeat(record.id, record.provenance.row or name, number)
                 if isinstance(record, Reject):
                     (counting.fail if record.stage == "sources" else counting.reject)(record.reason)
                     rejects.write(record.line() + "\n")

@@ -15,8 +15,10 @@ from pixel_synth.curate.decontaminate import Decontaminate
 from pixel_synth.curate.language import Language
 from pixel_synth.curate.redact import Audit, redact
 from pixel_synth.curate.unsafe import Unsafe
+from pixel_synth.recipe import Recipe
 from pixel_synth.records import Conversation, Record
-from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of
+from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
+from pixel_synth.runs.directory import sha256_of
 from pixel_synth.runs.parallel import Task, Work, Worked, each
 
 AUDIT = "redactions.jsonl"
@@ -86,3 +88,9 @@ def elsewhere(record: Conversation) -> Moved | None:
     return Moved(
         id=record.id, source=record.provenance.source, category=record.category, rule=decision.rule, confidence=decision.confidence
     )
+
+
+def decides(recipe: Recipe) -> dict[str, Any]:
+    """Return what screening depends on besides the records."""
+    evaluation = {path: sha256_of(Path(path)) for path in recipe.evaluation if Path(path).is_file()}
+    return {**parts(recipe, "languages", "redact"), "evaluation": evaluation}
