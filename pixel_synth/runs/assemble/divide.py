@@ -26,8 +26,7 @@ def divide(assembly: Assembly, folder: Path) -> Result:
         {str(name): share for name, share in recipe.split_shares.items()}, recipe.splitting, recipe.split_tolerance, recipe.seed,
         release=recipe.release,
     )  # fmt: skip
-    with assembly.progress(assembly.done[-1].books.kept, "records certified") as show:
-        report = split_file(source, folder, way, assembly.folder("03-deduplicate") / "similar.jsonl", lambda n: show(n, n))
+    report = split_file(source, folder, way, assembly.folder("03-deduplicate") / "similar.jsonl")
     facts: dict[str, Any] = report.model_dump(mode="json")
     return report.books, {**facts, "failing": [f"{c.split} {c.name}" for c in report.failing], "short": list(report.short)}
 

@@ -10,17 +10,16 @@ from pixel_synth.books import Books
 from pixel_synth.recipe import Recipe
 from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
 
+BESIDE = ("auxiliary", "client_lines")  # what stands outside the ratios
+
 
 def publish(assembly: Assembly, folder: Path) -> Result:
     """Put the splits into ``data/``, with the records that stand outside the ratios, and write the other formats."""
-    for path in sorted(assembly.folder("06-split").glob("*.jsonl")):
-        if path.name != "rejects.jsonl":
-            shutil.copyfile(path, folder / path.name)
-    for name in ("auxiliary", "client_lines"):
-        path = assembly.folder("05-mix") / f"{name}.jsonl"
-        if path.stat().st_size:
-            shutil.copyfile(path, folder / path.name)
-    return Books(kept=sum(lines_of(p) for p in folder.glob("*.jsonl"))), {}
+    splits = [p for p in sorted(assembly.folder("06-split").glob("*.jsonl")) if p.name != "rejects.jsonl"]
+    beside = [p for p in (assembly.folder("05-mix") / f"{name}.jsonl" for name in BESIDE) if p.stat().st_size]
+    for path in (*splits, *beside):
+        shutil.copyfile(path, folder / path.name)
+    return Books(kept=sum(map(lines_of, splits))), {"beside": {p.stem: lines_of(p) for p in beside}}
 
 
 def decides(recipe: Recipe) -> dict[str, Any]:

@@ -19,9 +19,16 @@ def unique(assembly: Assembly, folder: Path) -> Result:
     def quality(record: Conversation) -> float | None:
         return next((s.value for s in scored(record, base, weights) if s.metric == "overall"), None)
 
-    with assembly.progress(source.stat().st_size, "bytes read") as show:
+    read = 0
+    with assembly.progress(source.stat().st_size >> 10, "kB read") as show:
+
+        def tell(more: int) -> None:
+            nonlocal read
+            read += more
+            show(read >> 10, 0)
+
         found = deduplicate(
             [source], folder, jaccard=recipe.jaccard, semantic=recipe.semantic, seed=recipe.seed, workers=assembly.workers,
-            quality=quality, progress=lambda read: show(read, 0),
+            quality=quality, progress=tell,
         )  # fmt: skip
     return found.books, found.model_dump(mode="json", exclude={"books", "largest"})
