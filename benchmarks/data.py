@@ -4,10 +4,10 @@
     python benchmarks/data.py --sizes 10000 100000 400000
     python benchmarks/data.py --sizes 2000            a quick look
 
-The corpus: conversations of six turns of about 33 words, drawn from the sentences of composed sessions, so that scorers have something to
-read; a tenth are exact copies of others and a tenth near copies (a few words changed), both known.  Categories are dealt in the
-ratios of the mix.  Every stage prints wall clock, CPU (with its processes), the peak resident memory of the process tree, and
-records a CPU-second; growth is the ratio between two sizes.  Reading alone is held against bare orjson in the same run.
+The corpus: stretches of six turns of composed sessions, with some words of their own in every turn, so that scorers have something to
+read; a tenth are exact copies of others and a tenth near copies (a word changed), both known.  Categories are dealt in the ratios of the
+mix.  Every stage prints wall clock, CPU (with its processes), the peak resident memory of the process tree, and records a
+CPU-second; growth is the ratio between two sizes.  Reading alone is held against bare orjson in the same run.
 All figures are of this machine and this run.
 """
 
@@ -26,12 +26,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CATEGORIES = ("psychology",) * 6 + ("voice",) * 5 + ("mental_health",) * 4 + ("reasoning",) * 3 + ("personality",) * 2
-TURNS, SESSIONS = 6, 60
+TURNS, SESSIONS = 6, 150
 EXACT, NEAR = 0.1, 0.1
 
 
-def sentences() -> dict[str, list[str]]:
-    """Return what client and therapist say in composed sessions, by role."""
+def windows() -> list[list[str]]:
+    """Return all stretches of six turns, client first, of composed sessions."""
     from pixel_synth.curate.gate import settle
     from pixel_synth.knowledge import load
     from pixel_synth.llms.ask import Asker, Voice
@@ -43,19 +43,19 @@ def sentences() -> dict[str, list[str]]:
     settings = load_settings(engine="composer", accept=SESSIONS, max_attempts=1, risks=("none",), risk_shares={"none": 1.0})
     gate = settle(settings)
     plan, asker = make_plan(settings, load()), Asker(Voice(Composer(), "composer"))
-    said: dict[str, list[str]] = {"user": [], "assistant": []}
+    found: list[list[str]] = []
     for slot in range(SESSIONS):
         conversation, _ = asyncio.run(write(plan.blueprint(slot), plan.knowledge, asker, settings, gate))
-        for message in conversation.messages:
-            said[message.role].append(message.content)
-    return said
+        said = [m.content for m in conversation.messages]
+        found += [said[at : at + TURNS] for at in range(0, len(said) - TURNS + 1, 2)]
+    return found
 
 
-def corpus(n: int, path: Path, said: dict[str, list[str]]) -> tuple[int, int]:
+def corpus(n: int, path: Path, said: list[list[str]]) -> tuple[int, int]:
     """Write ``n`` conversations; return how many exact and near copies are among them."""
     from pixel_synth.draw import Draw
 
-    words = sorted({w for turns in said.values() for t in turns for w in t.split()})
+    words = sorted({w for turns in said for t in turns for w in t.split()})
     exact, near = int(n * EXACT), int(n * NEAR)
     fresh = n - exact - near
     draw = Draw("benchmark", n)
@@ -63,8 +63,8 @@ def corpus(n: int, path: Path, said: dict[str, list[str]]) -> tuple[int, int]:
     def fresh_one(i: int) -> list[str]:
         own = Draw("conversation", i)
         turns = []
-        for t in range(TURNS):
-            text = own.pick(said["user" if t % 2 == 0 else "assistant"]).split()
+        for said_here in own.pick(said):
+            text = said_here.split()
             for _ in range(6):  # words of its own in every turn: no two conversations are near by chance
                 text.insert(own.below(len(text) + 1), own.pick(words))
             turns.append(" ".join(text))
@@ -101,7 +101,7 @@ def bare(path: Path) -> float:
     return time.process_time() - began
 
 
-def measure(n: int, folder: Path, said: dict[str, list[str]], workers: int) -> dict[str, Any]:
+def measure(n: int, folder: Path, said: list[list[str]], workers: int) -> dict[str, Any]:
     """Make a dataset of ``n`` conversations and return what its stages say of themselves."""
     path = folder / f"corpus-{n}.jsonl"
     exact, near = corpus(n, path, said)
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], metavar="N")
     parser.add_argument("--workers", type=int, default=2, metavar="W")
     args = parser.parse_args()
-    said = sentences()
+    said = windows()
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for n in args.sizes:

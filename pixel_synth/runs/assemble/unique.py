@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pixel_synth.calibrate.card import scored
 from pixel_synth.curate.dedup import deduplicate
-from pixel_synth.knowledge import load
 from pixel_synth.records import Conversation
 from pixel_synth.runs.assemble.assembly import Assembly, Result
+from pixel_synth.scorers.language_quality import score
+
+
+def quality(record: Conversation) -> float | None:
+    """Return the language quality, by which one of near copies without an overall score is kept: what copies differ in are their words."""
+    return score(record).value
 
 
 def unique(assembly: Assembly, folder: Path) -> Result:
-    """De-duplicate what was screened; of those that repeat each other the best stays, by the overall score among others."""
-    source, recipe = assembly.folder("02-screen") / "kept.jsonl", assembly.recipe
-    base, weights = load(), assembly.settings.weights
-
-    def quality(record: Conversation) -> float | None:
-        return next((s.value for s in scored(record, base, weights) if s.metric == "overall"), None)
-
-    read = 0
+    """De-duplicate what was screened; of those that repeat each other the best stays (see `pixel_synth.curate.dedup.keep`)."""
+    source, recipe, read = assembly.folder("02-screen") / "kept.jsonl", assembly.recipe, 0
     with assembly.progress(source.stat().st_size >> 10, "kB read") as show:
 
         def tell(more: int) -> None:
