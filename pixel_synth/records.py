@@ -260,7 +260,7 @@ class PromptRef(Record):
 class Provenance(Record):
     """Where a record comes from, down to the knowledge entries and prompts."""
 
-    engine: str
+    engine: str = Field(description="what put it into words: an engine of ours; of others' data human, model, mixed or unknown")
     model: str
     toolkit: str
     seed: int

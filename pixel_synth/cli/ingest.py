@@ -37,6 +37,9 @@ def add_commands(commands: Any) -> None:
     p.set_defaults(run=run)
     p.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="files, or folders of them")
     p.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for kept.jsonl, rejects.jsonl, metrics.jsonl, ingest.json")
+    p.add_argument(
+        "--wrote", choices=("human", "model", "mixed", "unknown"), default="unknown", help="who wrote the replies (default unknown)"
+    )
     p.add_argument("--category", choices=CATEGORIES, help="what the rows are; needed unless they say it (our records) or are preferences")
     p.add_argument("--license", default="", metavar="TEXT", help="licence of the rows, as SPDX identifier")
     p.add_argument("--source", default="", metavar="ID", help="id of the source, part of every record's id; default: the path's name")
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         spec = Spec(
             source=args.source or (args.paths[0].name.split(".")[0] or "local"), revision=args.revision, license=args.license,
-            category=args.category, shape=args.shape, columns=dict(args.column), roles=dict(args.role), client_only=args.client_only,
+            category=args.category, wrote=args.wrote, shape=args.shape, columns=dict(args.column), roles=dict(args.role), client_only=args.client_only,
             groups=dict(args.group), created=args.created, labels=dict(args.label),
         )  # fmt: skip
     except ValidationError as error:

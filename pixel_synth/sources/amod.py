@@ -8,6 +8,7 @@ SOURCE = Source(
     id="amod",
     title="counselling questions with psychologists' answers",
     group="mental_health",
+    wrote="human",
     category="mental_health",
     kind="question_answer",
     repo="Amod/mental_health_counseling_conversations",

@@ -8,6 +8,7 @@ SOURCE = Source(
     id="counsel_chat",
     title="questions of the public, answers of licensed counsellors",
     group="local",
+    wrote="human",
     category="mental_health",
     kind="question_answer",
     repo="nbertagnolli/counsel-chat",

@@ -8,6 +8,7 @@ SOURCE = Source(
     id="dark_rp",
     title="dark role-play written by a model",
     group="personality",
+    wrote="model",
     category="personality",
     kind="client_lines",
     repo="ChaoticNeutrals/Synthetic-Dark-RP",

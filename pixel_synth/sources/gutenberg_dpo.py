@@ -8,6 +8,7 @@ SOURCE = Source(
     id="gutenberg_dpo",
     title="passages of novels preferred to a model's",
     group="auxiliary",
+    wrote="mixed",
     category="auxiliary",
     kind="preference",
     repo="jondurbin/gutenberg-dpo-v0.1",

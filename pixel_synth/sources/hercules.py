@@ -8,6 +8,7 @@ SOURCE = Sampled(
     id="hercules",
     title="instructions of many kinds, for balance of tone",
     group="personality",
+    wrote="model",
     category="personality",
     kind="instruction",
     repo="Locutusque/hercules-v6.9",

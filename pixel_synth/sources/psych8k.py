@@ -8,6 +8,7 @@ SOURCE = Source(
     id="psych8k",
     title="counselling instructions drawn from real sessions",
     group="mental_health",
+    wrote="mixed",
     category="mental_health",
     kind="instruction",
     repo="EmoCareAI/Psych8k",

@@ -8,6 +8,7 @@ SOURCE = Source(
     id="slimorca",
     title="general instructions with a model's answers",
     group="auxiliary",
+    wrote="model",
     category="auxiliary",
     kind="instruction",
     repo="Gryphe/Sonnet3.5-SlimOrcaDedupCleaned-20k",

@@ -13,7 +13,7 @@ from pixel_synth.errors import SourceError
 from pixel_synth.records import Category, Conversation, Kind, Record
 from pixel_synth.sources.receipt import Receipt, read_receipt
 from pixel_synth.standardise.rows import Raw, rows
-from pixel_synth.standardise.spec import Spec
+from pixel_synth.standardise.spec import Spec, Writer
 
 Group = Literal["mental_health", "reasoning", "personality", "auxiliary", "local"]
 DATA = ("*.jsonl", "*.json", "*.csv", "*.parquet")
@@ -48,6 +48,7 @@ class Source(Record):
     group: Group
     category: Category | None = Field(description="None = every row says its own")
     kind: Kind = ""
+    wrote: Writer = Field(default="unknown", description="who wrote the replies, as far as its page says")
     repo: str = Field(default="", description="OWNER/NAME on the Hub (or of a git repository that the maker clones); empty = local")
     hub: bool = Field(default=True, description="whether `repo` is a set on the Hugging Face Hub")
     former: tuple[str, ...] = Field(default=(), description="ids that it had before; the Hub redirects them")
@@ -89,6 +90,7 @@ class Source(Record):
             revision=revision,
             license=self.license,
             category=self.category,
+            wrote=self.wrote,
             kind=self.kind,
             shape=self.shape,
             columns=dict(self.columns),

@@ -104,7 +104,7 @@ class Converter:
             labels=self._labels(row, self._kind(draft, messages, thought)),
             groups=self._groups(row, draft),
             provenance=Provenance(
-                engine="human", model="", toolkit=__version__, seed=0, source=spec.source, license=spec.license, revision=spec.revision,
+                engine=spec.wrote, model="", toolkit=__version__, seed=0, source=spec.source, license=spec.license, revision=spec.revision,
                 row=f"{raw.file}:{raw.row}", created=str(column(row, spec.created) or "") if spec.created else "",
                 converter=f"{self._shape}; {told}" if told else self._shape,
             ),

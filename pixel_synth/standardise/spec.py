@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
 from pixel_synth.records import Category, Kind, Record, Role
+
+
+Writer = Literal["human", "model", "mixed", "unknown"]
 
 
 class Spec(Record):
@@ -18,6 +22,7 @@ class Spec(Record):
     source: str = Field(min_length=1, description="id of the source; part of every record's id")
     revision: str = Field(default="", description="pinned revision, or the SHA-256 of the file")
     license: str = Field(default="", description="SPDX identifier, or the words of the source")
+    wrote: Writer = Field(default="unknown", description="who wrote the replies")
     category: Category | None = Field(default=None, description="None: what the rows say, or what their shape means, see convert.category")
     kind: Kind = Field(default="", description="empty: by shape and number of turns")
     shape: str = Field(default="", description="stem of a file in pixel_synth/standardise/shapes; empty: detected from the rows")
