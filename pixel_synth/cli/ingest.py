@@ -82,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         spec = Spec(
             source=args.source or (args.paths[0].name.split(".")[0] or "local"), revision=args.revision, license=args.license,
-            category=args.category, wrote=args.wrote, shape=args.shape, columns=dict(args.column), roles=dict(args.role), client_only=args.client_only,
+            category=args.category, wrote=args.wrote, shape=args.shape, columns=dict(args.column), roles=dict(args.role),
+            client_only=args.client_only,
             groups=dict(args.group), created=args.created, labels=dict(args.label),
         )  # fmt: skip
     except ValidationError as error:

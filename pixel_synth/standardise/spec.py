@@ -9,7 +9,6 @@ from pydantic import Field
 
 from pixel_synth.records import Category, Kind, Record, Role
 
-
 Writer = Literal["human", "model", "mixed", "unknown"]
 
 

@@ -1,0 +1,74 @@
+"""pipelines/dataset.py: from inputs of all categories to a split dataset, with books, without leaks, resumed to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from small_dataset import COMPOSED, MAIL, PLANTED, make, stages, write_inputs
+
+from pixel_synth.jsonl import conversations
+from pixel_synth.plan import Plan
+from pixel_synth.recipe import CATEGORIES
+from pixel_synth.records import Blueprint, Conversation
+from pixel_synth.runs.directory import Run
+
+TOTAL = 20
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, plan: Plan, compose: Callable[[Blueprint], Conversation]) -> list[str]:
+    return write_inputs(tmp_path_factory.mktemp("inputs"), plan, compose)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, inputs: list[str]) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    assert make(inputs, out, "--total", TOTAL) == 0
+    return out / "dataset-001"
+
+
+def test_every_stage_takes_in_what_the_one_before_kept(made: Path) -> None:
+    found = list(stages(made).values())
+    assert len(found) == 7
+    for before, after in pairwise(found):
+        books = after["books"]
+        assert books["kept"] + books["rejected"] + books["failed"] == before["books"]["kept"], after["name"]
+    assert found[-1]["books"]["kept"] == TOTAL
+
+
+def test_the_mix_has_the_ratios_to_one_record(made: Path) -> None:
+    everything = [c for name in ("train", "validation", "test") for c in conversations(made / "data" / f"{name}.jsonl")]
+    counts = {category: sum(c.category == category for c in everything) for category in CATEGORIES}
+    assert counts == {"psychology": 6, "voice": 5, "mental_health": 4, "reasoning": 3, "personality": 2}
+    assert len({c.id for c in everything}) == TOTAL
+
+
+def test_what_was_planted_is_found_and_told_where_it_stood(made: Path) -> None:
+    files = sorted(made.glob("stages/*/rejects.jsonl"))
+    reasons = {path.parent.name: [json.loads(line) for line in path.open()] for path in files}
+    broken = [r for r in reasons["01-gather"] if "malformed" in r["reason"]]
+    assert [(r["row"], Path(r["file"]).name) for r in broken] == [(sum(COMPOSED.values()) + PLANTED + 1, "records.jsonl")]
+    assert [r["id"] for r in reasons["02-screen"] if r["reason"].startswith("language: de")] == ["mental_health-903"]
+    assert sorted(r["reason"].split(":")[0] for r in reasons["03-deduplicate"]) == ["duplicate", "duplicate"]
+
+
+def test_no_personal_data_leaves_the_private_folders(made: Path) -> None:
+    holds = {str(p.relative_to(made)) for p in made.rglob("*") if p.is_file() and MAIL.encode() in p.read_bytes()}
+    assert holds <= {"private/redactions.jsonl", "stages/01-gather/kept.jsonl"}
+    assert "private/redactions.jsonl" in holds
+    for name in ("private", "stages"):
+        assert stat.S_IMODE((made / name).stat().st_mode) == 0o700
+    assert stat.S_IMODE((made / "private" / "redactions.jsonl").stat().st_mode) == 0o600
+
+
+def test_a_finished_dataset_is_not_made_again(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (made / "manifest.json").read_bytes()
+    assert make([], made.parent, "--resume", made) in (0, 2)
+    assert capsys.readouterr().out.count("done before") == 7
+    assert (made / "manifest.json").read_bytes() == before
+    assert not Run.open(made).damaged()
