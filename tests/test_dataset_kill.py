@@ -17,7 +17,7 @@ from pixel_synth.plan import Plan
 from pixel_synth.records import Blueprint, Conversation
 
 SCRIPT = Path(__file__).resolve().parent.parent / "pipelines" / "dataset.py"
-KILLS = 6
+KILLS = 3
 
 
 def start(*args: object) -> subprocess.Popen[bytes]:
