@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from pixel_synth.errors import RecordError
+from pixel_synth.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+M = TypeVar("M", bound=BaseModel)
 ROWS_PER_GROUP = 500
 _PLAIN = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
@@ -49,6 +53,17 @@ def arrow_schema(model: type[BaseModel]) -> pa.Schema:
     return pa.schema([(name, arrow_type(field.annotation)) for name, field in model.model_fields.items()])
 
 
+def table_of(lines: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """Return records, given as the lines that `pixel_synth.records.Record.line` makes, as a table; Arrow reads them without Python rows."""
+    import pyarrow as pa
+    from pyarrow import json
+
+    data = "\n".join(lines).encode()
+    reading = json.ReadOptions(use_threads=False, block_size=len(data) + 1)  # a record may not lie across two blocks
+    parsing = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    return json.read_json(pa.BufferReader(data), reading, parsing)
+
+
 class ParquetFile:
     """Writes records to Parquet in bounded memory; the file appears when it is complete."""
 
@@ -58,20 +73,27 @@ class ParquetFile:
         self._path, self._partial = path, path.with_name(f".{path.name}.part")
         self._schema = arrow_schema(model)
         self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
-        self._rows: list[dict[str, Any]] = []
+        self._lines: list[str] = []
 
-    def add(self, record: BaseModel) -> None:
+    def add(self, record: Record) -> None:
         """Add one record."""
-        self._rows.append(record.model_dump())
-        if len(self._rows) == ROWS_PER_GROUP:
+        self.add_line(record.line())
+
+    def add_line(self, line: str) -> None:
+        """Add one record, given as its line."""
+        self._lines.append(line)
+        if len(self._lines) == ROWS_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        import pyarrow as pa
+        if self._lines:
+            self._writer.write_table(table_of(self._lines, self._schema))
+            self._lines = []
 
-        if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-            self._rows = []
+    def abandon(self) -> None:
+        """Leave nothing behind of a file that will not be finished."""
+        self._writer.close()
+        self._partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Finish the file and put it in place."""
@@ -80,10 +102,51 @@ class ParquetFile:
         self._partial.replace(self._path)
 
 
-def read_parquet(path: Path, model: type[BaseModel]) -> Iterable[BaseModel]:
-    """Yield the records of a Parquet file, validated."""
+class ArrowFile:
+    """Writes records to an Arrow stream in bounded memory, as a context."""
+
+    def __init__(self, path: Path, model: type[BaseModel]) -> None:
+        import pyarrow as pa
+
+        self._schema = arrow_schema(model)
+        self._writer = pa.ipc.new_stream(str(path), self._schema)
+        self._lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def add_line(self, line: str) -> None:
+        """Add one record, given as its line."""
+        self._lines.append(line)
+        if len(self._lines) == ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            self._writer.write_table(table_of(self._lines, self._schema))
+            self._lines = []
+
+
+def read_parquet(path: Path, model: type[M]) -> Iterator[M]:
+    """Yield the records of a Parquet file, validated.
+
+    Raises:
+        RecordError: When it is no Parquet file, or holds other rows.
+    """
     import pyarrow.parquet as pq
 
-    for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_GROUP):
-        for row in batch.to_pylist():
-            yield model.model_validate(row)
+    row = 0
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_GROUP):
+            for item in batch.to_pylist():
+                row += 1
+                yield model.model_validate(item)
+    except ValidationError as error:
+        raise RecordError(f"{path}: row {row}: {error.errors()[0]['msg']}", hint="export it again") from error
+    except ValueError as error:  # Arrow's own errors are ValueErrors
+        raise RecordError(f"{path} is no Parquet file: {error}", hint="export it again") from error

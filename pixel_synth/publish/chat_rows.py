@@ -1,0 +1,113 @@
+"""Records as the rows that trainers read: ``messages``, and ``prompt``, ``chosen``, ``rejected`` for preferences.
+
+Column names and the conversational form are those of TRL (https://huggingface.co/docs/trl/dataset_formats), which axolotl reads as type
+``chat_template`` (https://docs.axolotl.ai/docs/dataset-formats/conversation.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from pixel_synth.records import Conversation, Message, MoveChoice, Reasoning
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class Turn(TypedDict):
+    """One message in the form of chat templates."""
+
+    role: str
+    content: str
+
+
+def row(c: Conversation, *, think: bool = False, swapped: bool = False) -> dict[str, Any]:
+    """Return a record as a row for supervised training; every column is there in every row.
+
+    Args:
+        c: The record.
+        think: Put the chain of thought before the reply that it led to; without it replies are what was said and nothing else.
+        swapped: The client is the one to be learned: ``user`` and ``assistant`` change places.
+    """
+    return {**about(c), "messages": turns(c, think=think, swapped=swapped), "thought": thought(c)}
+
+
+def preference(c: Conversation) -> dict[str, Any] | None:
+    """Return a record as a row for preference training, ``None`` when it has nothing dispreferred."""
+    if not c.dispreferred:
+        return None
+    talk = turns(c)
+    return {**about(c), "prompt": talk[:-1], "chosen": talk[-1:], "rejected": [_turn(m.role, m.content) for m in c.dispreferred]}
+
+
+def about(c: Conversation) -> dict[str, Any]:
+    """Return what rows are chosen by; ``quality`` is the overall score, on the human scale where it has one, ``None`` when unscored."""
+    overall = c.score("overall")
+    quality = None if overall is None else overall.value if overall.calibrated is None else overall.calibrated
+    origin = c.provenance
+    return {
+        "id": c.id, "category": c.category, "kind": c.labels.kind, "source": origin.source, "license": origin.license, "quality": quality,
+    }  # fmt: skip
+
+
+def turns(c: Conversation, *, think: bool = False, swapped: bool = False) -> list[Turn]:
+    """Return the messages of a record; a line break between thought and reply is the template's custom (Qwen3, DeepSeek-R1)."""
+    thoughts = _thoughts(c) if think and not swapped else {}
+    exchange = {"user": "assistant", "assistant": "user"} if swapped else {}
+    return [
+        _turn(exchange.get(m.role, m.role), f"{_OPEN}\n{thoughts[i]}\n{_CLOSE}\n\n{m.content}" if i in thoughts else m.content)
+        for i, m in enumerate(c.messages)
+    ]
+
+
+def _turn(role: str, content: str) -> Turn:
+    return {"role": role, "content": content}
+
+
+def thought(c: Conversation) -> str:
+    """Return the chain of thought as prose: the one that the record came with, and the therapist's own where it was planned."""
+    parts = [c.thought.strip()]
+    if c.reasoning:
+        parts += [*(f"Turn {m.turn}: {_move(m)}" for m in c.reasoning.moves), _whole(c.reasoning)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _thoughts(c: Conversation) -> dict[int, str]:
+    """Return what was thought before each reply.
+
+    A choice of move stands before its own turn; what was made of the whole talk stands before the last reply, since an earlier one
+    would know what is said later.
+    """
+    last = _last_reply(c.messages)
+    found: dict[int, list[str]] = {}
+    for move in c.reasoning.moves if c.reasoning else ():
+        if move.turn < len(c.messages) and c.messages[move.turn].role == "assistant":
+            found.setdefault(move.turn, []).append(_move(move))
+    if last is not None:
+        found.setdefault(last, []).extend(filter(None, (_whole(c.reasoning) if c.reasoning else "", c.thought.strip())))
+    return {turn: "\n".join(parts).replace(_CLOSE, "< /think>") for turn, parts in found.items() if parts}
+
+
+def _last_reply(messages: Sequence[Message]) -> int | None:
+    return next((i for i in range(len(messages) - 1, -1, -1) if messages[i].role == "assistant"), None)
+
+
+def _move(m: MoveChoice) -> str:
+    options = f" Options: {', '.join(m.options)}." if m.options else ""
+    return f"Heard: {_stopped(m.heard)}{options} Choice: {_stopped(m.move)} Why: {_stopped(m.why)}"
+
+
+def _whole(r: Reasoning) -> str:
+    lines = [f"Heard: {_stopped('; '.join(r.heard))}"] if r.heard else []
+    for h in r.hypotheses:
+        against = f"; against it: {', '.join(h.criteria_against)}" if h.criteria_against else ""
+        speaks_for = f"; for it: {', '.join(h.criteria_for)}" if h.criteria_for else ""
+        lines.append(_stopped(f"Hypothesis ({h.standing}): {h.condition}{speaks_for}{against}"))
+    lines.append(f"Risk: {_stopped(r.risk)}")
+    lines += [f"Not known: {_stopped('; '.join(r.unknown))}"] if r.unknown else []
+    return "\n".join(lines)
+
+
+def _stopped(text: str) -> str:
+    """Return a text that ends as a sentence does."""
+    return text if text.rstrip("”\")").endswith((".", "!", "?", "…")) else f"{text}."
