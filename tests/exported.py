@@ -9,7 +9,8 @@ from pathlib import Path
 from pixel_synth.records import Conversation, Kind, Labels, Message, Provenance, Redaction, Score, Verdict
 
 TEMPLATE = (
-    "{{ bos_token }}{%- for m in messages %}{% if m.role == 'assistant' %}{% generation %}[A]{{ m.content }}{{ eos_token }}{% endgeneration %}"
+    "{{ bos_token }}{%- for m in messages %}{% if m.role == 'assistant' %}"
+    "{% generation %}[A]{{ m.content }}{{ eos_token }}{% endgeneration %}"
     "{% else %}[{{ m['role'] | upper | first }}]{{ m.content }}{% endif %}{{ '\\n' }}{% endfor %}"
 )
 

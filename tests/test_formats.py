@@ -6,7 +6,9 @@ import csv
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from exported import dataset, preferring, record, tokenizer, write
 from hypothesis import HealthCheck, given, settings
@@ -26,14 +28,21 @@ PLAIN = [name for name in LOSSLESS if name != "arrow"]  # loading `datasets` tak
 # Anything that is text: no NUL, which is refused, and no lone surrogate, which is no text.
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
 ODD = st.sampled_from(["=1+1", "'quoted", "\r\n", '","', "\ufeff", "\u2028", "a\tb", "🫂", "\x85\x1f", '\\u0000 "', "]\n["])
-SCORES = st.floats(0, 1).map(lambda v: (Score(metric="overall", value=v, evidence=(Evidence(turn=0, start=0, end=1, quote="x", label="l"),)),))
+SCORES = st.floats(0, 1).map(
+    lambda v: (Score(metric="overall", value=v, evidence=(Evidence(turn=0, start=0, end=1, quote="x", label="l"),)),)
+)
 RECORDS = st.builds(
     lambda id, said, scores, groups: record(id, *said, scores=scores, groups=groups, thought=said[0]),
     TEXT, st.lists(TEXT | ODD, min_size=2, max_size=4), st.just(()) | SCORES, st.lists(TEXT | ODD, max_size=2).map(tuple),
 )  # fmt: skip
 
 
-def written(path: Path) -> list[dict[str, object]]:
+def table(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def written(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -103,13 +112,13 @@ def test_a_part_that_is_gone_goes_from_the_export_and_what_is_not_ours_stays(tmp
     (out / "json" / "mine.json").write_text("[]")
     (data / "auxiliary.jsonl").unlink()
     export(data, ["json", "chat"], out)
-    assert not list(out.rglob("*auxiliary*/*.jsonl")) + list(out.glob("json/auxiliary*"))
+    assert not list(out.glob("chat/auxiliary/*")) + list(out.glob("json/auxiliary*"))
     assert (out / "json" / "mine.json").exists()
 
 
 def test_rows_have_the_columns_that_trainers_read(tmp_path: Path) -> None:
     facts = export(dataset(tmp_path / "in"), ["chat"], tmp_path)
-    rows = written(tmp_path / "chat" / "default" / "train.jsonl")
+    rows = table(tmp_path / "chat" / "default" / "train.parquet")
     assert rows[0]["messages"] == [
         {"role": "user", "content": "Hello 0, I can't sleep since 0 days."},
         {"role": "assistant", "content": "What keeps you awake?"},
@@ -119,10 +128,10 @@ def test_rows_have_the_columns_that_trainers_read(tmp_path: Path) -> None:
     )
     assert (rows[0]["quality"], rows[8]["thought"], "Grief" in str(rows[8]["text"])) == (0.8, "Grief?\nYes.", False)
     assert len({tuple(r) for r in rows}) == 1, "a row lacks a column that others have"
-    (pair,) = written(tmp_path / "chat" / "preference" / "train.jsonl")
-    assert [pair[c][0]["content"] for c in ("prompt", "chosen", "rejected")] == ["I failed.", "That must hurt.", "Pull yourself together."]  # type: ignore[index]
-    (lines,) = written(tmp_path / "chat" / "client_lines" / "train.jsonl")
-    assert [m["role"] for m in lines["messages"]] == ["assistant", "assistant"]  # type: ignore[attr-defined]
+    (pair,) = table(tmp_path / "chat" / "preference" / "train.parquet")
+    assert [pair[c][0]["content"] for c in ("prompt", "chosen", "rejected")] == ["I failed.", "That must hurt.", "Pull yourself together."]
+    (lines,) = table(tmp_path / "chat" / "client_lines" / "train.parquet")
+    assert [m["role"] for m in lines["messages"]] == ["assistant", "assistant"]
     assert facts["preferences"]["train"] == 1
 
 
@@ -131,12 +140,12 @@ def test_a_thought_stands_before_the_reply_that_it_led_to_and_no_earlier() -> No
     guess = Hypothesis(condition="insomnia", criteria_for=(), criteria_against=(), standing="leading")
     planned = Reasoning(heard=("tired",), hypotheses=(guess,), risk="none", moves=(choice,), unknown=())
     c = record("r", "I don't sleep.", "How long?", "Weeks.", "That is long.", reasoning=planned)
-    said = [m["content"] for m in row(c, think=True)["messages"]]
+    said = [m.content for m in row(c, think=True).messages]
     assert said[1] == "<think>\nHeard: no sleep. Choice: reflect. Why: to slow down.\n</think>\n\nHow long?"
     assert "insomnia" not in said[1]
     assert "insomnia" in said[3]
     assert said[3].endswith("</think>\n\nThat is long.")
-    assert [m["content"] for m in row(c)["messages"]] == [m.content for m in c.messages]
+    assert [m.content for m in row(c).messages] == [m.content for m in c.messages]
 
 
 def test_words_cannot_end_a_turn() -> None:
@@ -172,7 +181,7 @@ def test_a_template_is_refused_with_the_record_and_runs_in_a_sandbox(tmp_path: P
 def test_packing_holds_every_token_once_and_is_near_the_fewest_sequences(lengths: list[int], most: int) -> None:
     sequences = pack(lengths, most)
     held = sorted(piece for sequence in sequences for piece in sequence)
-    assert [(p.index, p.start + k) for p in held for k in range(p.tokens)] == [(i, k) for i, n in enumerate(lengths) for k in range(n)]
+    assert [(p.place, p.start + k) for p in held for k in range(p.tokens)] == [(i, k) for i, n in enumerate(lengths) for k in range(n)]
     sums = sorted(sum(p.tokens for p in sequence) for sequence in sequences)
     assert all(total <= most for total in sums)
     assert len(sums) < 2 or sums[0] + sums[1] > most, "two sequences fit into one"
@@ -186,9 +195,9 @@ def test_best_fit_takes_the_fullest_sequence_that_has_room() -> None:
 def test_packed_sequences_are_told_and_checked(tmp_path: Path) -> None:
     data, tok = dataset(tmp_path / "in"), str(tokenizer(tmp_path / "tok"))
     facts = export(data, ["packed", "chat"], tmp_path, tokenizer=tok, max_tokens=64)
-    lengths = {str(r["id"]): r["length"] for r in written(tmp_path / "chat" / "default" / "train.jsonl")}
+    lengths = {str(r["id"]): r["length"] for r in table(tmp_path / "chat" / "default" / "train.parquet")}
     sequences = written(tmp_path / "packed" / "default" / "train.jsonl")
-    assert sum(s["tokens"] for s in sequences) == sum(lengths.values()) == facts["tokens"]["train"]  # type: ignore[misc,arg-type]
+    assert sum(s["tokens"] for s in sequences) == sum(lengths.values()) == facts["tokens"]["train"]
     fill = facts["packed"]["train"]
     assert fill["fill"] == round(facts["tokens"]["train"] / (64 * len(sequences)), 4)
     assert facts["packed"]["test"]["fill"] is None
@@ -224,15 +233,16 @@ def test_the_command_checks_orders_and_gives_the_same_bytes_again(tmp_path: Path
 def test_the_check_finds_a_changed_record(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [record("a"), record("b")])
     facts = export(source, ["json", "chat"], tmp_path / "out")
-    for path in (tmp_path / "out").rglob("train.json*"):
-        path.write_text(path.read_text().replace("Since when?", "Since then!", 1))
-    assert check(source, facts, tmp_path / "out") == {"json": ["train: record 1 differs"], "chat": ["train: record 1 differs"]}
+    path = tmp_path / "out" / "json" / "train.json"
+    path.write_text(path.read_text().replace("Since when?", "Since then!", 1))
+    export(write(tmp_path / "one.jsonl", [record("a")]), ["chat"], tmp_path / "out")
+    assert check(source, facts, tmp_path / "out") == {"json": ["train: record 1 differs"], "chat": ["train: record 2 is missing"]}
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = dataset(tmp_path / "in")
     assert main(["export", str(data), "-o", str(tmp_path / "out"), "--format", "all", "--dry-run"]) == 0
-    assert f"chat     {tmp_path / 'out' / 'chat' / 'client_lines' / 'train.jsonl'}" in capsys.readouterr().out
+    assert f"chat     {tmp_path / 'out' / 'chat' / 'client_lines' / 'train.parquet'}" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
     assert main(["export", str(data), "-o", str(tmp_path / "out"), "--format", "packed"]) == 2
 
@@ -262,9 +272,9 @@ def test_datasets_loads_the_splits_from_disk(tmp_path: Path) -> None:
     data = dataset(tmp_path / "in")
     facts = export(data, ["arrow"], tmp_path / "out")
     loaded = load_from_disk(str(tmp_path / "out" / "arrow" / "default"))
-    assert {name: len(split) for name, split in loaded.items()} == {"train": 10, "validation": 1, "test": 0}
-    assert loaded["train"].features["messages"] == loaded["test"].features["messages"]
+    assert {name: len(split) for name, split in loaded.items()} == {"train": 10, "validation": 1}
+    assert loaded["train"].features == loaded["validation"].features
     assert check(data, facts, tmp_path / "out") == {"arrow": []}
     (data / "validation.jsonl").unlink()
     export(data, ["arrow"], tmp_path / "out")
-    assert set(load_from_disk(str(tmp_path / "out" / "arrow" / "default"))) == {"train", "test"}
+    assert set(load_from_disk(str(tmp_path / "out" / "arrow" / "default"))) == {"train"}

@@ -41,7 +41,7 @@ ONLY_IN = {
     "torch": {"llms/local.py", "llms/local_generate.py"},
     "transformers": {"llms/local.py", "llms/local_generate.py"},
     "outlines": {"llms/local.py", "llms/local_generate.py"},
-    "ijson": {"standardise/document.py"},
+    "ijson": {"standardise/document.py", "publish/formats/json.py"},
     "ftfy": {"standardise/text.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
@@ -52,6 +52,8 @@ ONLY_IN = {
     "rensa": {"curate/dedup/sketch.py"},
     "faiss": {"curate/dedup/semantic.py"},
     "sentence_transformers": {"curate/dedup/semantic.py"},
+    "tokenizers": {"publish/chat_template.py"},
+    "datasets": {"publish/formats/arrow.py"},
     "krippendorff": {"calibrate/coefficients.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

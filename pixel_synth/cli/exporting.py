@@ -31,7 +31,9 @@ def add_commands(commands: Any) -> None:
     p.add_argument("path", type=Path, metavar="DIR|FILE", help="run directory, folder with train.jsonl …, or a JSONL file of records")
     p.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the files, README.md and export.json")
     p.add_argument("--format", default="jsonl,parquet", metavar="NAMES", help="names with commas between, or all (default jsonl,parquet)")
-    p.add_argument("--tokenizer", default="", metavar="DIR", help="folder with tokenizer.json: its template renders, its tokens are counted")
+    p.add_argument(
+        "--tokenizer", default="", metavar="DIR", help="folder with tokenizer.json: its template renders, its tokens are counted"
+    )
     p.add_argument("--max-tokens", type=int, default=4096, metavar="N", help="length of packed sequences (default 4096)")
     p.add_argument("--think", action="store_true", help="chat: put chains of thought into the replies, as <think>…</think>")
     p.add_argument("--order", choices=("curriculum", "shuffled"), help="order of the training split (default: as it is)")
@@ -43,7 +45,7 @@ def add_commands(commands: Any) -> None:
 def export_data(args: argparse.Namespace) -> int:
     """Export, write the card, and check what was written."""
     from pixel_synth.errors import UsageError
-    from pixel_synth.publish.dataset_card import write_card
+    from pixel_synth.publish.dataset_card import check_place, write_card
     from pixel_synth.publish.dataset_files import check, export
 
     formats = _formats(args)
@@ -51,6 +53,7 @@ def export_data(args: argparse.Namespace) -> int:
         return _dry_run(args, formats)
     if args.output is None:
         raise UsageError("export takes -o DIR, or --dry-run", hint="pixel-synth export --help")
+    check_place(args.output)
     with _progress() as show:
         facts = export(
             args.path, formats, args.output, tokenizer=args.tokenizer, max_tokens=args.max_tokens, think=args.think,
@@ -76,8 +79,8 @@ def _formats(args: argparse.Namespace) -> list[str]:
 
 
 def _dry_run(args: argparse.Namespace, formats: list[str]) -> int:
-    from pixel_synth.publish.entries import parts
     from pixel_synth.publish.dataset_files import check_request, places
+    from pixel_synth.publish.entries import parts
 
     check_request(formats, args.tokenizer, args.max_tokens)
     out = args.output or Path()

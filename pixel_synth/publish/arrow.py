@@ -65,11 +65,12 @@ def table_of(lines: Sequence[str], schema: pa.Schema) -> pa.Table:
 
 
 class ParquetFile:
-    """Writes records to Parquet in bounded memory; the file appears when it is complete."""
+    """Writes records to Parquet in bounded memory; the file appears when it is complete: on `close`, or when its context ends well."""
 
     def __init__(self, path: Path, model: type[BaseModel]) -> None:
         import pyarrow.parquet as pq
 
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._partial = path, path.with_name(f".{path.name}.part")
         self._schema = arrow_schema(model)
         self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
@@ -90,10 +91,15 @@ class ParquetFile:
             self._writer.write_table(table_of(self._lines, self._schema))
             self._lines = []
 
-    def abandon(self) -> None:
-        """Leave nothing behind of a file that will not be finished."""
-        self._writer.close()
-        self._partial.unlink(missing_ok=True)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._writer.close()
+            self._partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Finish the file and put it in place."""

@@ -221,7 +221,7 @@ def gather(run: Path, out: Path | None = None) -> CardFacts:
     reviewed, recipe = info.get("reviewed"), info.get("recipe") or {}
     return CardFacts(
         name=run.resolve().name if run.is_dir() else run.stem,
-        version=str(info.get("version") or "v-" + hashlib.sha256("".join(f"{p.name} {p.sha256}\n" for p in files).encode()).hexdigest()[:12]),
+        version=str(info.get("version") or f"v-{_common(files)}"),
         toolkit=str(info.get("toolkit") or __version__),
         year=str(info.get("started", ""))[:4],
         parts=files,
@@ -265,6 +265,11 @@ def _part(part: Part, count: _Count, tokens: int | None) -> PartFacts:
     with part.source.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return PartFacts(name=part.name, records=records, words=words, tokens=tokens, preferences=pairs, sha256=sha256)
+
+
+def _common(files: Iterable[PartFacts]) -> str:
+    """Return a short hash of all files, by which a dataset without a version is known."""
+    return hashlib.sha256("".join(f"{p.name} {p.sha256}\n" for p in files).encode()).hexdigest()[:12]
 
 
 def _categories(count: _Count, total: int, mixed: Mapping[str, Any]) -> Iterable[CategoryFacts]:

@@ -7,61 +7,85 @@ Column names and the conversational form are those of TRL (https://huggingface.c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
 
-from pixel_synth.records import Conversation, Message, MoveChoice, Reasoning
+from pydantic import Field
+
+from pixel_synth.records import Conversation, Message, MoveChoice, Reasoning, Record, Role, Unit
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
-class Turn(TypedDict):
+class Turn(Record):
     """One message in the form of chat templates."""
 
-    role: str
+    role: Role
     content: str
 
 
-def row(c: Conversation, *, think: bool = False, swapped: bool = False) -> dict[str, Any]:
-    """Return a record as a row for supervised training; every column is there in every row.
+class _About(Record):
+    """What rows are chosen by."""
+
+    id: str
+    category: str
+    kind: str
+    source: str
+    license: str
+    quality: Unit | None = Field(description="the overall score, on the human scale where it has one; None when unscored")
+
+
+class ChatRow(_About):
+    """A row for supervised training; ``length`` is the number of tokens of ``text``, under the name that trainers look for."""
+
+    messages: tuple[Turn, ...]
+    thought: str
+    text: str = ""
+    length: int | None = None
+
+
+class PreferenceRow(_About):
+    """A row for preference training, in the conversational form."""
+
+    prompt: tuple[Turn, ...]
+    chosen: tuple[Turn, ...]
+    rejected: tuple[Turn, ...]
+
+
+def row(c: Conversation, *, think: bool = False, swapped: bool = False) -> ChatRow:
+    """Return a record as a row for supervised training, not yet rendered.
 
     Args:
         c: The record.
         think: Put the chain of thought before the reply that it led to; without it replies are what was said and nothing else.
         swapped: The client is the one to be learned: ``user`` and ``assistant`` change places.
     """
-    return {**about(c), "messages": turns(c, think=think, swapped=swapped), "thought": thought(c)}
+    return ChatRow(**_about(c).model_dump(), messages=turns(c, think=think, swapped=swapped), thought=thought(c))
 
 
-def preference(c: Conversation) -> dict[str, Any] | None:
+def preference(c: Conversation) -> PreferenceRow | None:
     """Return a record as a row for preference training, ``None`` when it has nothing dispreferred."""
     if not c.dispreferred:
         return None
-    talk = turns(c)
-    return {**about(c), "prompt": talk[:-1], "chosen": talk[-1:], "rejected": [_turn(m.role, m.content) for m in c.dispreferred]}
+    talk, rejected = turns(c), tuple(Turn(role=m.role, content=m.content) for m in c.dispreferred)
+    return PreferenceRow(**_about(c).model_dump(), prompt=talk[:-1], chosen=talk[-1:], rejected=rejected)
 
 
-def about(c: Conversation) -> dict[str, Any]:
-    """Return what rows are chosen by; ``quality`` is the overall score, on the human scale where it has one, ``None`` when unscored."""
-    overall = c.score("overall")
+def _about(c: Conversation) -> _About:
+    overall, origin = c.score("overall"), c.provenance
     quality = None if overall is None else overall.value if overall.calibrated is None else overall.calibrated
-    origin = c.provenance
-    return {
-        "id": c.id, "category": c.category, "kind": c.labels.kind, "source": origin.source, "license": origin.license, "quality": quality,
-    }  # fmt: skip
+    return _About(id=c.id, category=c.category, kind=c.labels.kind, source=origin.source, license=origin.license, quality=quality)
 
 
-def turns(c: Conversation, *, think: bool = False, swapped: bool = False) -> list[Turn]:
-    """Return the messages of a record; a line break between thought and reply is the template's custom (Qwen3, DeepSeek-R1)."""
+def turns(c: Conversation, *, think: bool = False, swapped: bool = False) -> tuple[Turn, ...]:
+    """Return the messages of a record; a thought stands in tags with line breaks, as Qwen3 and DeepSeek-R1 write it."""
     thoughts = _thoughts(c) if think and not swapped else {}
-    exchange = {"user": "assistant", "assistant": "user"} if swapped else {}
-    return [
-        _turn(exchange.get(m.role, m.role), f"{_OPEN}\n{thoughts[i]}\n{_CLOSE}\n\n{m.content}" if i in thoughts else m.content)
+    exchange: dict[Role, Role] = {"user": "assistant", "assistant": "user"} if swapped else {}
+    return tuple(
+        Turn(
+            role=exchange.get(m.role, m.role),
+            content=f"{_OPEN}\n{thoughts[i]}\n{_CLOSE}\n\n{m.content}" if i in thoughts else m.content,
+        )
         for i, m in enumerate(c.messages)
-    ]
-
-
-def _turn(role: str, content: str) -> Turn:
-    return {"role": role, "content": content}
+    )
 
 
 def thought(c: Conversation) -> str:
@@ -110,4 +134,4 @@ def _whole(r: Reasoning) -> str:
 
 def _stopped(text: str) -> str:
     """Return a text that ends as a sentence does."""
-    return text if text.rstrip("”\")").endswith((".", "!", "?", "…")) else f"{text}."
+    return text if text.rstrip('”")').endswith((".", "!", "?", "…")) else f"{text}."

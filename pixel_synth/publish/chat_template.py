@@ -43,7 +43,8 @@ class Template:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.tokenizer, config = (_tokenizer(folder), _config(folder)) if folder else (None, {})
+        self.tokenizer: Any = _tokenizer(folder) if folder else None
+        config = _config(folder) if folder else {}
         source = _template(folder, config) if folder else ""
         self.source = source or CHATML
         self.name = f"chat template of {folder.resolve().name}" if folder and source else PLAIN

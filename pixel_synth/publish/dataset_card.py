@@ -6,6 +6,7 @@ Keys of the front matter: https://huggingface.co/docs/hub/datasets-cards and htt
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -100,33 +101,33 @@ def _license(facts: CardFacts) -> dict[str, str]:
 
 
 def configs(out: Path, facts: CardFacts) -> list[dict[str, Any]]:
-    """Return the configurations of ``load_dataset``, each with its splits; a file without records is left out, since it has no columns."""
+    """Return the configurations of ``load_dataset``, each with its splits.
+
+    Only Parquet is named: the library reads all configurations of a card as one kind of file, and of JSON and CSV it would guess each
+    split's columns from its rows, which fails where a column is empty in one split.  A file without records is left out.
+    """
     root = "data/" if (out / "data").is_dir() else ""
-    records = {p.name: p.records for p in facts.parts}
-    have = [(name, where) for name, where in _PLACES if any((out / root / where.format(part)).is_file() for part in PARTS)]
+    filled = {p.name for p in facts.parts if p.records}
     found: list[dict[str, Any]] = []
 
-    def add(name: str, files: dict[str, str], *, default: bool = False) -> None:
-        there = [{"split": split, "path": root + path} for split, path in files.items() if (out / root / path).is_file()]
+    def add(name: str, where: str, named: Iterable[str]) -> None:
+        files = {n if n in SPLITS else "train": root + where.format(n) for n in named if n in filled}
+        there = [{"split": split, "path": path} for split, path in files.items() if (out / path).is_file()]
         if there:
-            found.append({"config_name": name, **({"default": True} if default else {}), "data_files": there})
+            found.append({"config_name": name, **({} if found else {"default": True}), "data_files": there})
 
-    chat = (out / root / "chat").is_dir()
-    filled = [name for name in SPLITS if records.get(name)]
-    best = next(iter(have), None)
-    plain = best[1] if best else ""
-    add("default", {name: f"chat/default/{name}.jsonl" if chat else plain.format(name) for name in filled}, default=True)
-    if chat:
-        add("preference", {name: f"chat/preference/{name}.jsonl" for name in filled})
-        if plain:
-            add("records", {name: plain.format(name) for name in filled})
+    if (out / root / "chat").is_dir():
+        add("default", "chat/default/{}.parquet", SPLITS)
+        add("preference", "chat/preference/{}.parquet", SPLITS)
+        add("records", "parquet/{}.parquet", SPLITS)
+    else:
+        add("default", "parquet/{}.parquet", SPLITS)
     for name in ASIDE:
-        if records.get(name):
-            add(name, {"train": f"chat/{name}/train.jsonl" if chat else plain.format(name)})
+        add(name, f"chat/{name}/train.parquet" if (out / root / "chat").is_dir() else "parquet/{}.parquet", [name])
     return found
 
 
-# Whole records, by what `load_dataset` reads best: Parquet brings its schema, the others are inferred.
+# Where a part lies in the formats of whole records that are one file.
 _PLACES = (("parquet", "parquet/{}.parquet"), ("jsonl", "{}.jsonl"), ("json", "json/{}.json"), ("csv", "csv/{}.csv"))
 
 

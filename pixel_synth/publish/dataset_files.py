@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import whole
+from pixel_synth.publish.chat_rows import preference
 from pixel_synth.publish.chat_template import Template
 from pixel_synth.publish.entries import PARTS, Entry, Part, entries, parts
 from pixel_synth.publish.formats import arrow, chat, csv, jsonl, packed, parquet
@@ -80,7 +81,9 @@ def export(
     with _ordered(found, order, seed, out) as ordered:
         for part in ordered:
             _write(part, formats, out, entries(part, template, think=think), facts, progress)
-    facts["files"] = sorted({p.relative_to(out).as_posix() for part in found for p in _files(out, part.name, formats)} | _lists(out, formats))
+    facts["files"] = sorted(
+        {p.relative_to(out).as_posix() for part in found for p in _files(out, part.name, formats)} | _lists(out, formats)
+    )
     with whole(out / EXPORT) as file:
         file.write(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return facts
@@ -151,7 +154,8 @@ def _writing(name: str, out: Path, part: Part, facts: dict[str, Any]) -> Abstrac
         return chat.writing(out, part)
     if name == "packed":
         return packed.writing(out, part, facts["max_tokens"], facts["packed"])
-    return LOSSLESS[name].writing(out, part)
+    found: AbstractContextManager[Callable[[Entry], object]] = LOSSLESS[name].writing(out, part)
+    return found
 
 
 def places(out: Path, name: str, format: str) -> list[Path]:
@@ -243,12 +247,20 @@ def _fault(name: str, out: Path, part: Part, expected: Iterator[Entry], facts: d
     if name in LOSSLESS:
         return _first_difference((e.record for e in expected), LOSSLESS[name].reading(out, part.name))
     if name == "chat":
-        return _first_difference(map(chat.columns, expected), chat.rows(chat.place(out, part.name)))
+        return _first_difference((e.row for e in expected), chat.rows(out, part.name)) or _first_difference(
+            (pair for e in entries(part) if (pair := preference(e.record))), chat.pairs(out, part.name)
+        )
     return packed.fault(out, part.name, {e.record.id: e.tokens or 0 for e in expected}, facts["max_tokens"])
 
 
 def _first_difference(expected: Iterator[Any], found: Iterator[Any]) -> str:
     for number, (one, other) in enumerate(zip_longest(expected, found), 1):
         if one != other:
-            return f"record {number} is missing" if other is None else f"record {number} is too many" if one is None else f"record {number} differs"
+            return (
+                f"record {number} is missing"
+                if other is None
+                else f"record {number} is too many"
+                if one is None
+                else f"record {number} differs"
+            )
     return ""

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import MAX_LINE_BYTES, parsed
-from pixel_synth.publish.chat_rows import row
-from pixel_synth.publish.chat_template import Template
+from pixel_synth.publish.chat_rows import ChatRow, row
+from pixel_synth.publish.chat_template import Rendered, Template
 from pixel_synth.records import Conversation
 
 SPLITS = ("train", "validation", "test")
@@ -43,17 +43,20 @@ class Part(NamedTuple):
 class Entry(NamedTuple):
     """One record on its way into the formats.
 
-    ``raw`` is its line as it stood in the file, ``line`` the one that the record makes.  ``row``, ``text`` and ``tokens`` are what
-    trainers read; they are ``None`` where no template was asked for, and ``tokens`` also where there is no tokenizer.
+    ``raw`` is its line as it stood in the file, ``line`` the one that the record makes.  ``row`` is what trainers read, ``None`` where no
+    template was asked for; ``defused`` counts the marks of the template that people said.
     """
 
     raw: str
     line: str
     record: Conversation
-    row: dict[str, Any] | None = None
-    text: str | None = None
+    row: ChatRow | None = None
     defused: int = 0
-    tokens: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of its text, ``None`` when they were not counted."""
+        return self.row.length if self.row else None
 
 
 def parts(data: Path) -> list[Part]:
@@ -121,14 +124,14 @@ def _records(path: Path) -> Iterator[tuple[int, Entry]]:
 
 
 def _rendered(part: Part, batch: list[tuple[int, Entry]], template: Template, think: bool) -> Iterator[Entry]:
-    made = []
+    made: list[tuple[Entry, ChatRow, Rendered]] = []
     for number, entry in batch:
-        columns = row(entry.record, think=think, swapped=part.name == "client_lines")
+        plain = row(entry.record, think=think, swapped=part.name == "client_lines")
         try:
-            text, defused = template.render(columns["messages"])
+            made.append((entry, plain, template.render([m.model_dump() for m in plain.messages])))
         except RecordError as error:
             raise RecordError(f"{part.source}:{number}: record {entry.record.id}: {error.message}", hint=error.hint) from error
-        made.append(entry._replace(row=columns, text=text, defused=defused))
-    counts = template.tokens([entry.text or "" for entry in made]) if template.tokenizer else [None] * len(made)
-    for entry, tokens in zip(made, counts, strict=True):
-        yield entry._replace(tokens=tokens)
+    counts = template.tokens([rendered.text for *_, rendered in made]) if template.tokenizer else [None] * len(made)
+    for (entry, plain, rendered), tokens in zip(made, counts, strict=True):
+        full = plain.model_copy(update={"text": rendered.text, "length": tokens})
+        yield entry._replace(row=full, defused=rendered.defused)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 
 class Piece(NamedTuple):
-    """A run of one text's tokens: of the text at ``index``, from token ``start`` on, ``tokens`` of them."""
+    """A run of one text's tokens: of the text at ``place``, from token ``start`` on, ``tokens`` of them."""
 
-    index: int
+    place: int
     start: int
     tokens: int
 

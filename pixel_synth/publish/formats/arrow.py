@@ -1,4 +1,7 @@
-"""Folders of the ``datasets`` library with explicit features: ``load_from_disk(".../arrow/default")`` gives the splits."""
+"""Folders of the ``datasets`` library with explicit features: ``load_from_disk(".../arrow/default")`` gives the splits.
+
+The library cannot load a folder without rows (``load_from_disk`` of 5.2 ends in an IndexError), so an empty part has none.
+"""
 
 from __future__ import annotations
 
@@ -29,22 +32,27 @@ def writing(out: Path, part: Part) -> Iterator[Callable[[Entry], object]]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     rows = folder.with_name(f".{folder.name}.rows")
     try:
-        digest = hashlib.sha256(part.name.encode())
+        digest, records = hashlib.sha256(part.name.encode()), 0
         with ArrowFile(rows, Conversation) as file:
 
             def add(entry: Entry) -> None:
+                nonlocal records
+                records += 1
                 digest.update(entry.line.encode())
                 file.add_line(entry.line)
 
             yield add
-        _save(rows, folder, part.split, digest.hexdigest()[:16])
+        if records:
+            _save(rows, folder, part.split, digest.hexdigest()[:16])
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         rows.unlink(missing_ok=True)
     _name_splits(folder.parent)
 
 
 def _save(rows: Path, folder: Path, split: str, fingerprint: str) -> None:
-    """Save rows as the folder of a dataset, whole or not at all; the fingerprint is that of the records, so that bytes are the same again."""
+    """Save rows as the folder of a dataset, whole or not at all; the fingerprint is of the records, so that equal ones give equal bytes."""
     from datasets import Dataset, NamedSplit
     from datasets.utils.logging import disable_progress_bar
 
@@ -73,6 +81,8 @@ def reading(out: Path, name: str) -> Iterator[Conversation]:
     from datasets import load_from_disk
 
     part = Part(name, Path())
+    if not place(out, name).is_dir():
+        return
     loaded: Any = load_from_disk(str(out / "arrow" / part.config))
     for item in loaded[part.split]:
         yield Conversation.model_validate(item)

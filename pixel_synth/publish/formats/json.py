@@ -45,7 +45,8 @@ def reading(out: Path, name: str) -> Iterator[Conversation]:
     path, number = place(out, name), 0
     with path.open("rb") as file:
         try:
-            for number, item in enumerate(ijson.items(file, "item", use_float=True), 1):
+            for item in ijson.items(file, "item", use_float=True):
+                number += 1
                 yield Conversation.model_validate(item)
         except ijson.JSONError as error:
             raise RecordError(f"{path}: broken after record {number}: {error}", hint="export it again") from error

@@ -1,6 +1,6 @@
 """Packed sequences: which records, and which of their tokens, fill each sequence of a trainer's length.
 
-Only ids and counts are written, not tokens: the text is the ``text`` of the format chat.  Packing takes records out of their order.
+Only ids and counts are written, not tokens: the text is the column ``text`` of the format chat.  Packing takes records out of their order.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pixel_synth.errors import UsageError
+from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import whole
 from pixel_synth.publish.entries import Entry, Part
-from pixel_synth.publish.formats.chat import rows
 from pixel_synth.publish.packing import pack
 
 
 class Fill(NamedTuple):
-    """How well the sequences of a part are filled; ``fill`` is ``None`` when there is none, ``cut`` counts records that are longer than one."""
+    """How well the sequences of a part are filled.
+
+    ``fill`` is ``None`` when there is none, ``cut`` counts the records that are longer than one.
+    """
 
     records: int
     tokens: int
@@ -58,7 +60,7 @@ def writing(out: Path, part: Part, most: int, told: dict[str, Any]) -> Iterator[
     sequences = pack(counts, most)
     with whole(place(out, part.name)) as file:
         for sequence in sequences:
-            pieces = [{"id": ids[p.index], "start": p.start, "tokens": p.tokens} for p in sequence]
+            pieces = [{"id": ids[p.place], "start": p.start, "tokens": p.tokens} for p in sequence]
             file.write(json.dumps({"tokens": sum(p.tokens for p in sequence), "pieces": pieces}) + "\n")
     total = sum(counts)
     share = round(total / (len(sequences) * most), 4) if sequences else None
@@ -75,13 +77,13 @@ def fault(out: Path, name: str, expected: dict[str, int], most: int) -> str:
         most: Tokens of a sequence.
     """
     ends: dict[str, list[tuple[int, int]]] = {}
-    for number, sequence in enumerate(rows(place(out, name)), 1):
+    for number, sequence in enumerate(_rows(place(out, name)), 1):
         pieces = sequence["pieces"]
         if sequence["tokens"] != sum(p["tokens"] for p in pieces) or sequence["tokens"] > most:
             return f"sequence {number} does not add up, or is longer than {most} tokens"
         for p in pieces:
             ends.setdefault(p["id"], []).append((p["start"], p["tokens"]))
-    if {row["id"]: row["tokens"] for row in rows(lengths(out, name))} != expected:
+    if {row["id"]: row["tokens"] for row in _rows(lengths(out, name))} != expected:
         return "the lengths are not those of the records"
     for id, tokens in expected.items():
         at = 0
@@ -90,3 +92,20 @@ def fault(out: Path, name: str, expected: dict[str, int], most: int) -> str:
         if at != tokens:
             return f"record {id} is not packed whole and once"
     return f"{len(ends)} records too many" if ends else ""
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file.
+
+    Raises:
+        RecordError: At the first line that is none.
+    """
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                found = json.loads(line)
+            except ValueError as error:
+                raise RecordError(f"{path}:{number}: {error}", hint="export it again") from error
+            if not isinstance(found, dict):
+                raise RecordError(f"{path}:{number}: no JSON object", hint="export it again")
+            yield found

@@ -19,14 +19,8 @@ def place(out: Path, name: str) -> Path:
 @contextmanager
 def writing(out: Path, part: Part) -> Iterator[Callable[[Entry], object]]:
     """Take the entries of a part."""
-    path = place(out, part.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = ParquetFile(path, Conversation)
-    try:
+    with ParquetFile(place(out, part.name), Conversation) as file:
         yield lambda entry: file.add_line(entry.line)
-        file.close()
-    finally:
-        file.abandon()
 
 
 def reading(out: Path, name: str) -> Iterator[Conversation]:
