@@ -162,6 +162,9 @@ def test_a_readme_of_somebody_else_is_never_lost(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would be lost"):
         write_card(source, tmp_path)
     assert main(["export", str(source), "-o", str(tmp_path)]) == 2
+    (tmp_path / "README.md").unlink()
+    (tmp_path / "run.json").write_text("{}")
+    assert main(["export", str(source), "-o", str(tmp_path)]) == 2
     assert not (tmp_path / "export.json").exists()
 
 

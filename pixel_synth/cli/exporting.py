@@ -53,6 +53,8 @@ def export_data(args: argparse.Namespace) -> int:
         return _dry_run(args, formats)
     if args.output is None:
         raise UsageError("export takes -o DIR, or --dry-run", hint="pixel-synth export --help")
+    if (args.output / "run.json").is_file():
+        raise UsageError(f"{args.output} is a run directory, whose files have to stay as they are", hint="-o a folder of its own")
     check_place(args.output)
     with _progress() as show:
         facts = export(
