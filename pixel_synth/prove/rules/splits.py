@@ -1,0 +1,131 @@
+"""Sizes of the splits, their categories, that nothing crosses, and the certificate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from pixel_synth.mix.certificate import Certificate
+from pixel_synth.mix.groups import RECORD, groups, kind_of, words
+from pixel_synth.prove.rules.rule import ASIDE, NAMED, About, Check, Place, Rule, unjudged
+from pixel_synth.records import Conversation
+
+NONE = "not applicable: there are no splits here"
+
+
+def _short_hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+class SplitSizes(Check):
+    """Each split has its least size, and every category of the dataset."""
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in about.target.splits if name}
+
+    def see(self, c: Conversation, at: Place) -> None:
+        """Count by split and category."""
+        if at.split in self.counts:
+            self.counts[at.split][c.category] += 1
+
+    def rules(self) -> Iterator[Rule]:
+        """Answer for sizes and categories of each split."""
+        shares = self.about.recipe.split_shares if self.about.recipe else {}
+        wanted = [str(name) for name, share in shares.items() if share > 0] or list(self.counts)
+        if not self.counts:
+            yield unjudged("split.size", NONE)
+            yield unjudged("split.categories", NONE)
+            return
+        total, everywhere = sum(n.total() for n in self.counts.values()), sorted(set().union(*self.counts.values()))
+        for name in wanted:
+            share = shares.get(name)  # type: ignore[call-overload]
+            least = max(self.about.limits.split_records, round((share or 0) * total * self.about.limits.split_share))
+            found = self.counts.get(name, Counter()).total()
+            told = "" if found >= least else "the split is too small to measure anything on, or not there"
+            yield Rule(id=f"split.size.{name}", passed=found >= least, expected=f">= {least:,}", found=f"{found:,}", why=told,
+                       todo="" if found >= least else "pixel-synth split names the large components; --release speaker can help")  # fmt: skip
+        for name in wanted:
+            missing = [f"{c} ({sum(n[c] for n in self.counts.values()):,} in all)" for c in everywhere if not self.counts.get(name, {}).get(c)]
+            yield Rule(id=f"split.categories.{name}", passed=not missing, expected=f"all {len(everywhere)} categories",
+                       found=f"{len(everywhere) - len(missing)}", why=f"missing: {', '.join(missing)}" if missing else "",
+                       todo="split stratified, or add records of the category" if missing else "")  # fmt: skip
+
+
+class Disjoint(Check):
+    """No id, text or group is in two splits; what lies aside is trained on, so that it counts as train."""
+
+    def __init__(self, about: About) -> None:
+        super().__init__(about)
+        self.names = [*(n for n in about.target.splits if n != "train"), "train"]
+        self.met: dict[str, dict[int, int]] = defaultdict(dict)  # kind -> hash of what is shared -> bits of the splits
+        self.named: dict[str, list[str]] = defaultdict(list)
+        self.crossing: Counter[str] = Counter()
+        split = about.target.split or {}
+        self.let_go = {_short_hash(g) for g in split.get("released", ())}
+
+    def see(self, c: Conversation, at: Place) -> None:
+        """Meet everything that may not cross."""
+        if len(self.about.target.splits) < 2:
+            return
+        bit = 1 << self.names.index("train" if at.split in ASIDE else at.split)
+        self._meet("ids", c.id, bit, at.of(c.id))
+        said = " ".join(w for m in c.messages if m.role != "system" for w in [*words(m.content), m.role])
+        self._meet("texts", said, bit, at.of(c.id))
+        for group in groups(c):
+            if not group.startswith(RECORD):
+                self._meet(f"groups.{kind_of(group)}", group, bit, at.of(c.id))
+
+    def _meet(self, kind: str, what: str, bit: int, where: str) -> None:
+        key = _short_hash(what)
+        bits = self.met[kind].get(key, 0)
+        self.met[kind][key] = bits | bit
+        if bits and not bits & bit and key not in self.let_go:
+            self.crossing[kind] += 1
+            if len(self.named[kind]) < NAMED:
+                self.named[kind].append(f"{where}{f' ({what[:60]})' if kind not in ('ids', 'texts') else ''}")
+
+    def rules(self) -> Iterator[Rule]:
+        """Answer for ids, texts and each kind of group."""
+        if len(self.about.target.splits) < 2:
+            yield unjudged("split.disjoint", NONE)
+            return
+        for kind in sorted(self.met):
+            n = self.crossing[kind]
+            yield Rule(id=f"split.disjoint.{kind}", passed=not n, expected="0 in two splits", found=f"{n:,} of {len(self.met[kind]):,}",
+                       why=f"{n:,} {kind} are in two splits" if n else "", where=tuple(self.named[kind]),
+                       todo="split again: pixel-synth split FILE -o DIR" if n else "")  # fmt: skip
+
+
+class Certified(Check):
+    """The certificate of ``splits.json`` is passed, and is of these very files."""
+
+    def rules(self) -> Iterator[Rule]:
+        """Answer for the certificate; hashing the split files is all it costs."""
+        target, id, expected = self.about.target, "split.certificate", "passed, of these files"
+        if len(target.splits) < 2:
+            yield unjudged(id, NONE)
+            return
+        todo = "pixel-synth split --verify DIR tells what crosses"
+        given = (target.split or {}).get("certificate")
+        if given is None:
+            yield Rule(id=id, passed=False, expected=expected, found="none", why="splits.json has no certificate, or is not there",
+                       todo="pixel-synth split FILE -o DIR writes one")  # fmt: skip
+            return
+        try:
+            certificate = Certificate.model_validate(given)
+        except ValidationError as error:
+            yield Rule(id=id, passed=False, expected=expected, found="damaged", why=error.errors()[0]["msg"], todo=todo)
+            return
+        wrong = [f"{check.name}: {check.found:,} of {check.of:,} cross" for check in certificate.failing]
+        for name, path in target.splits.items():
+            with path.open("rb") as file:
+                now = hashlib.file_digest(file, "sha256").hexdigest()
+            if name not in certificate.files or certificate.files[name].sha256 != now:
+                wrong.append(f"{target.shown(path)} is not the file that was certified")
+        highest = f"{certificate.highest.similarity:.3f}" if certificate.highest else "none"
+        yield Rule(id=id, passed=certificate.passed and not wrong, expected=expected, why="; ".join(wrong) if not certificate.passed or wrong else "",
+                   found=f"{'passed' if certificate.passed else 'failed'}, highest similarity {highest}", todo=todo if wrong else "")  # fmt: skip
