@@ -55,10 +55,10 @@ RUNTIME_KEYS = frozenset(
 
 
 class _OwnKeys(TomlConfigSettingsSource):
-    """``pixel.toml`` without the table of `pixel_synth.recipe`."""
+    """``pixel.toml`` without the tables of `pixel_synth.recipe` and of the validator."""
 
     def __call__(self) -> dict[str, Any]:
-        return {key: value for key, value in super().__call__().items() if key != "dataset"}
+        return {key: value for key, value in super().__call__().items() if key not in ("dataset", "validation")}
 
 
 class Settings(BaseSettings):

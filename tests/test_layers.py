@@ -37,7 +37,7 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 ONLY_IN = {
     "distilabel": {"runs/steps.py", "runs/cluster.py", "llms/model.py", "tasks/steps.py", "judges/steps.py"},
     "matplotlib": {"publish/figures.py", "calibrate/figure.py"},
-    "pyarrow": {"publish/arrow.py", "publish/hub_plan.py", "sources/hub_stream.py", "standardise/columnar.py"},
+    "pyarrow": {"publish/arrow.py", "publish/hub_plan.py", "sources/hub_stream.py", "standardise/columnar.py", "prove/reading.py"},
     "torch": {"llms/local.py", "llms/local_generate.py"},
     "transformers": {"llms/local.py", "llms/local_generate.py"},
     "outlines": {"llms/local.py", "llms/local_generate.py"},

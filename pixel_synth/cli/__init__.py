@@ -85,8 +85,8 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("path", type=Path, metavar="RUN")
     replay.add_argument("--out", type=Path, metavar="DIR", help="keep the rebuilt run in this folder; default: it is removed")
 
-    report = add("report", report_run, "print a run's report")
-    report.add_argument("path", type=Path, metavar="RUN")
+    report = add("report", report_run, "print the report of a generating run, or of a dataset: a run directory, folder or JSONL file")
+    report.add_argument("path", type=Path, metavar="RUN|DIR|FILE")
     report.add_argument("--format", choices=("md", "html", "txt", "csv", "json"), default="txt")
 
     perf = add("perf", perf_run, "how a run went in time and tokens, and its slowest stage")
@@ -267,11 +267,14 @@ def replay_run(args: argparse.Namespace) -> int:
 
 
 def report_run(args: argparse.Namespace) -> int:
-    """Print a run's report in a format; all formats are made from the run's report.json."""
+    """Print a report in a format: of a generating run from its report.json, of anything else from its records."""
+    from pixel_synth.cli.proving import is_dataset, report_dataset
     from pixel_synth.errors import RunError
     from pixel_synth.publish.report import render
     from pixel_synth.runs.directory import Run
 
+    if is_dataset(args.path):
+        return report_dataset(args.path, args.format)
     run = Run.open(args.path)
     path = run.path / "report.json"
     if not path.is_file():

@@ -33,7 +33,9 @@ def add_commands(commands: Any) -> None:
     )
     p.set_defaults(run=validate)
     p.add_argument("path", type=Path, metavar="DIR|FILE", help="a run directory, a folder of splits, or a JSONL file of records")
-    p.add_argument("--distribution", action="store_true", help="show the distribution; judges the shares also where no recipe asks for them")
+    p.add_argument(
+        "--distribution", action="store_true", help="show the distribution; judges the shares also where no recipe asks for them"
+    )
     p.add_argument("--total", type=int, metavar="N", help="records that there should be, where no run says so")
     p.add_argument("--limits", type=Path, metavar="FILE", help="limits as TOML (default: [validation] of pixel.toml)")
     p.add_argument("--no-speed", action="store_true", help="do not measure load time and memory, which reads everything again")
@@ -59,11 +61,29 @@ def validate(args: argparse.Namespace) -> int:
     return found.status
 
 
+def is_dataset(path: Path) -> bool:
+    """Tell whether a path is reported from its records: all but the directory of a generating run."""
+    import json
+
+    info = path / "run.json"
+    return path.exists() and not (info.is_file() and "recipe" not in json.loads(info.read_text(encoding="utf-8")))
+
+
+def report_dataset(path: Path, format: str) -> int:
+    """Print the report of a dataset."""
+    from pixel_synth.prove.report import render, report
+
+    with _progress() as show:
+        facts = report(path, progress=show)
+    sys.stdout.write(render(facts, format))
+    return 0
+
+
 def _print(found: Validation, *, distribution: bool, everything: bool) -> None:
     if distribution:
-        print(f"{'category':<16} {'target':>22} {'actual':>10}   gap")
+        print(f"{'category':<16} {'target':<18}  actual")
         for rule in (r for r in found.rules if r.id.startswith("share.")):
-            print(f"{rule.id[6:]:<16} {rule.expected:>22} {rule.found:>10}   {rule.why or 'within'}")
+            print(f"{rule.id[6:]:<16} {rule.expected:<18}  {rule.found}{'' if rule.passed else ', too far'}")
         print()
     for rule in found.rules:
         if rule.passed is False:
@@ -73,10 +93,12 @@ def _print(found: Validation, *, distribution: bool, everything: bool) -> None:
                 print(f"          {where}")
         elif everything or (rule.passed is None and rule.id.startswith("quality.") and rule.found):
             word = "ok" if rule.passed else "not judged"
-            XX
+            told = (rule.found, rule.expected if rule.passed else "", rule.why.removeprefix("not judged: "))
+            print(f"{word:<10} {rule.id}: {'; '.join(filter(None, told))}")
     held, open_ = sum(r.passed is True for r in found.rules), sum(r.passed is None for r in found.rules)
-    print(f"{found.path}: {found.records:,} records; {len(found.rules)} rules = {held} hold + {len(found.failing)} broken + {open_} not judged"
-          + ("" if everything else " (--all names them)"))  # fmt: skip
+    more = "" if everything else " (--all names them)"
+    rules = f"{len(found.rules)} rules = {held} hold + {len(found.failing)} broken + {open_} not judged"
+    print(f"{found.path}: {found.records:,} records; {rules}{more}")
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def _splits(data: Path) -> dict[str, Path]:
     rest = [p for p in every if (stem := p.name.partition(".")[0]) and stem not in OTHERS and stem not in ASIDE]
     if len(rest) > 1:
         return {p.name.partition(".")[0]: p for p in rest}
-    return {"": p for p in rest}
+    return {"": rest[0]} if rest else {}
 
 
 def _file(folder: Path, *names: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import UsageError
 from pixel_synth.jsonl import Row, read
-from pixel_synth.prove.rules import CHECKS, About, Limits, Place, Rule, Target
+from pixel_synth.prove.rules import CHECKS, About, Check, Limits, Place, Rule, Target
 from pixel_synth.prove.rules.speed import Speed
 from pixel_synth.prove.target import target
 from pixel_synth.recipe import Recipe
@@ -69,13 +69,16 @@ def validate(
     Raises:
         RecordError: When there is nothing at the path, or a JSON file beside the records is damaged.
     """
-    found = target(path)
-    about = _about(found, settings, recipe, limits or Limits(), distribution)
-    checks = [check(about) for check in CHECKS if speed or check is not Speed]
+    return examine(about(target(path), settings, recipe, limits or Limits(), distribution=distribution), speed=speed, progress=progress)
+
+
+def examine(known: About, more: Sequence[Check] = (), *, speed: bool = True, progress: Progress = lambda read: None) -> Validation:
+    """Read every record once, show it to every rule and to ``more``, and return the answers of the rules."""
+    checks = [check(known) for check in CHECKS if speed or check is not Speed]
     count = 0
-    for at, row in rows(found):
+    for at, row in rows(known.target):
         count += 1
-        for check in checks:
+        for check in (*checks, *more):
             if row.record is None:
                 check.bad(at, row.error)
             else:
@@ -83,7 +86,7 @@ def validate(
         if not count % 256:
             progress(count)
     rules = tuple(rule for check in checks for rule in check.rules())
-    return Validation(path=str(path), kind=found.kind, records=count, rules=rules)
+    return Validation(path=known.target.path.name, kind=known.target.kind, records=count, rules=rules)
 
 
 def rows(found: Target) -> Iterator[tuple[Place, Row]]:
@@ -94,8 +97,8 @@ def rows(found: Target) -> Iterator[tuple[Place, Row]]:
             yield Place(split, name, row.line), row
 
 
-def _about(found: Target, settings: Settings, recipe: Recipe | None, limits: Limits, distribution: bool) -> About:
-    """A run is held against what it was made with, not against what is set today."""
+def about(found: Target, settings: Settings, recipe: Recipe | None, limits: Limits, *, distribution: bool = False) -> About:
+    """Return what the rules may know; a run is held against what it was made with, not against what is set today."""
     info = found.info or {}
     settings = exact_settings(info["settings"]) if "settings" in info else settings
     recipe = Recipe(**info["recipe"]) if "recipe" in info else recipe
@@ -121,4 +124,6 @@ def load_limits(path: Path | None = None) -> Limits:
         raise UsageError(f"{file}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}", hint=f"known: {', '.join(Limits.model_fields)}") from error
+        raise UsageError(
+            f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}", hint=f"known: {', '.join(Limits.model_fields)}"
+        ) from error

@@ -12,8 +12,24 @@ from pixel_synth.prove.rules.splits import Certified, Disjoint, SplitSizes
 from pixel_synth.prove.rules.talk import ClientOnly, Languages, Private, Roles
 
 CHECKS: tuple[type[Check], ...] = (
-    Sizes, Thresholds, Floor, SplitSizes, Disjoint, Certified, Schema, Ids, Spans, Manifest, StageBooks, Roles, ClientOnly, Languages,
-    Private, PrivateFiles, Licences, Speed,
-)  # fmt: skip
+    Sizes,
+    Thresholds,
+    Floor,
+    SplitSizes,
+    Disjoint,
+    Certified,
+    Schema,
+    Ids,
+    Spans,
+    Manifest,
+    StageBooks,
+    Roles,
+    ClientOnly,
+    Languages,
+    Private,
+    PrivateFiles,
+    Licences,
+    Speed,
+)
 
 __all__ = ["CHECKS", "About", "Check", "Limits", "Place", "Rule", "Target"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import stat
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pixel_synth.books import Books
-from pixel_synth.prove.rules.rule import About, Check, Faults, Place, Rule, unjudged
+from pixel_synth.prove.rules.rule import About, Check, Faults, Place, Rule, answer, sha256_of, unjudged
 from pixel_synth.records import Conversation
 from pixel_synth.sources.licence import forbidden, terms
 
@@ -20,11 +19,6 @@ from pixel_synth.sources.licence import forbidden, terms
 def _lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Manifest(Check):
@@ -40,8 +34,15 @@ class Manifest(Check):
         try:
             files: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
         except (ValueError, KeyError, TypeError) as error:
-            yield Rule(id="integrity.manifest", passed=False, expected="a manifest", found="damaged", why=f"{path.name}: {error}",
-                       todo="restore it from a copy, or make the dataset again", where=(path.name,))  # fmt: skip
+            yield Rule(
+                id="integrity.manifest",
+                passed=False,
+                expected="a manifest",
+                found="damaged",
+                why=f"{path.name}: {error}",
+                todo="restore it from a copy, or make the dataset again",
+                where=(path.name,),
+            )
             return
         for name, entry in files.items():
             file = home / name
@@ -49,7 +50,7 @@ class Manifest(Check):
                 faults.add(f"{name}: points out of the folder")
             elif not file.is_file():
                 faults.add(f"{name}: missing")
-            elif not isinstance(entry, dict) or _sha256(file) != entry.get("sha256"):
+            elif not isinstance(entry, dict) or sha256_of(file) != entry.get("sha256"):
                 faults.add(f"{name}: changed since the manifest was written")
         for file in sorted((home / "data").rglob("*")) if (home / "data").is_dir() else ():
             if file.is_file() and not file.name.startswith(".") and file.relative_to(home).as_posix() not in files:
@@ -97,20 +98,24 @@ class PrivateFiles(Check):
         if not private:
             yield unjudged("private.files", "not applicable: there is nothing private here")
             return
-        hashes = {_sha256(p): p.name for p in private if p.stat().st_size}
+        hashes = {sha256_of(p): p.name for p in private if p.stat().st_size}
         for path in private:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
                 faults.add(f"private/{path.name}: others can read it (mode {mode:o})")
         sizes = {p.stat().st_size for p in private}
         for path in sorted((home / "data").rglob("*")):
-            if path.is_file() and path.stat().st_size in sizes and (name := hashes.get(_sha256(path))):
+            if path.is_file() and path.stat().st_size in sizes and (name := hashes.get(sha256_of(path))):
                 faults.add(f"data/{path.name} is a copy of private/{name}")
         manifest = home / "manifest.json"
         if manifest.is_file() and '"private/' in manifest.read_text(encoding="utf-8"):
             faults.add("manifest.json names files of private/")
-        yield faults.rule("private.files", f"{len(private)} files, mode 600, nowhere else", "files are not kept private",
-                          "chmod 600 private/*; take the copies out of data/")  # fmt: skip
+        yield faults.rule(
+            "private.files",
+            f"{len(private)} files, mode 600, nowhere else",
+            "files are not kept private",
+            "chmod 600 private/*; take the copies out of data/",
+        )
 
 
 class Licences(Check):
@@ -129,10 +134,11 @@ class Licences(Check):
         if self.about.recipe is None:
             yield unjudged("licence.profile", "not applicable: no recipe names a use profile")
         else:
-            wrong = forbidden(self.pairs, self.about.recipe.profile)
-            yield Rule(id="licence.profile", passed=not wrong, expected=f"all may be used: {self.about.recipe.profile}",
-                       found=f"{len(self.pairs)} sources", why=f"{len(wrong)} sources may not" if wrong else "", where=tuple(wrong),
-                       todo="leave the sources out, or change the profile" if wrong else "")  # fmt: skip
-        problems = terms(self.pairs).problems
-        yield Rule(id="licence.publishing", passed=None if problems else True, expected="may be given to others", found=f"{len(self.pairs)} sources",
-                   why=f"not judged, a person has to: {'; '.join(problems)}" if problems else "")  # fmt: skip
+            wrong, todo = forbidden(self.pairs, self.about.recipe.profile), "leave the sources out, or change the profile"
+            expected, found = f"all may be used: {self.about.recipe.profile}", f"{len(self.pairs)} sources"
+            yield answer("licence.profile", not wrong, expected, found, f"{len(wrong)} sources may not", todo, wrong)
+        id, expected, problems = "licence.publishing", "may be given to others", terms(self.pairs).problems
+        if problems:
+            yield unjudged(id, f"not judged, a person has to: {'; '.join(problems)}", expected)
+        else:
+            yield answer(id, True, expected, f"{len(self.pairs)} sources", "", "")

@@ -29,8 +29,14 @@ class Schema(Check):
     def rules(self) -> Iterator[Rule]:
         """Answer for the lines; no line at all is a fault."""
         if not self.seen and not self.faults.count:
-            yield Rule(id="integrity.schema", passed=False, expected="records", found="0 lines", why="there is nothing to validate",
-                       todo="name a folder with train.jsonl, conversations.jsonl or other JSONL files of records")  # fmt: skip
+            yield Rule(
+                id="integrity.schema",
+                passed=False,
+                expected="records",
+                found="0 lines",
+                why="there is nothing to validate",
+                todo="name a folder with train.jsonl, conversations.jsonl or other JSONL files of records",
+            )
             return
         todo = "pixel-synth check FILE names every line; make the file again"
         yield self.faults.rule("integrity.schema", f"0 bad of {self.seen + self.faults.count:,} lines", "lines are no record", todo)
@@ -41,8 +47,9 @@ class Ids(Check):
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
-        self.ids: dict[bytes, None] = {}
-        self.twice, self.links, self.cut, self.total = Faults(), [], 0, 0  # type: Faults, list[tuple[bytes, str]], int, int
+        self.ids: set[bytes] = set()
+        self.links: list[tuple[bytes, str]] = []
+        self.twice, self.cut, self.total = Faults(), 0, 0
 
     @staticmethod
     def key(id: str) -> bytes:
@@ -54,7 +61,7 @@ class Ids(Check):
         key = self.key(c.id)
         if key in self.ids:
             self.twice.add(at.of(c.id))
-        self.ids[key] = None
+        self.ids.add(key)
         for link in c.links:
             self.total += 1
             if len(self.links) < LINKS:
@@ -72,8 +79,12 @@ class Ids(Check):
         for key, where in self.links:
             if key not in self.ids:
                 dangling.add(where)
-        rule = dangling.rule("integrity.links", f"all of {self.total:,} links resolve", "links name a record that is not here",
-                             "link again after mixing: pixel-synth link FILE -o OUT")  # fmt: skip
+        rule = dangling.rule(
+            "integrity.links",
+            f"all of {self.total:,} links resolve",
+            "links name a record that is not here",
+            "link again after mixing: pixel-synth link FILE -o OUT",
+        )
         yield rule.model_copy(update={"found": f"{rule.found}, {self.cut:,} not looked at"}) if self.cut else rule
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from pixel_synth.curate.gate import Limit, applies
-from pixel_synth.prove.rules.rule import ASIDE, OUTSIDE, About, Check, Faults, Place, Rule, unjudged
+from pixel_synth.prove.rules.rule import ASIDE, OUTSIDE, About, Check, Faults, Place, Rule, answer, unjudged
 from pixel_synth.publish.tally import summary
 from pixel_synth.records import Conversation
 from pixel_synth.settings import THRESHOLDS
@@ -53,16 +53,23 @@ class Thresholds(Check):
         id, values, without = f"quality.{limit.metric}", self.values[limit.metric], self.without[limit.metric]
         expected = f"mean >= {limit.least:.2f}, {limit.standing}"
         if (found := summary(values)) is None:
-            return unjudged(id, f"not judged: no record has a score ({without:,} looked at); pixel-synth score FILE -o OUT gives them", expected)
+            return unjudged(
+                id, f"not judged: no record has a score ({without:,} looked at); pixel-synth score FILE -o OUT gives them", expected
+            )
         passing = sum(v >= limit.least for v in values) / (len(values) + without)
         told = f"mean {found[0]:.3f}, p10 {found[1]:.3f}, pass {passing:.1%} of {len(values) + without:,} ({without:,} without a score)"
         if limit.standing == "refused":
-            return Rule(id=id, passed=None, expected=expected, found=told, why=f"not judged: {limit.why or 'no card lets it gate'}",
-                        todo="pixel-synth calibrate makes a card")  # fmt: skip
+            return Rule(
+                id=id,
+                passed=None,
+                expected=expected,
+                found=told,
+                why=f"not judged: {limit.why or 'no card lets it gate'}",
+                todo="pixel-synth calibrate makes a card",
+            )
         passed = found[0] >= limit.least
         todo = f"pixel-synth report names the slices that are low; pixel-synth score FILE --metric {limit.metric} shows why"
-        why = "" if passed else f"the mean is {limit.least - found[0]:.3f} below its target"
-        return Rule(id=id, passed=passed, expected=expected, found=told, why=why, todo="" if passed else todo)
+        return answer(id, passed, expected, told, f"the mean is {limit.least - found[0]:.3f} below its target", todo)
 
 
 class Floor(Check):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -90,11 +91,18 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line} {id}"
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Faults:
     """Counts what is wrong and keeps the first places."""
 
     def __init__(self) -> None:
-        self.count, self.where = 0, []  # type: int, list[str]
+        self.count = 0
+        self.where: list[str] = []
 
     def add(self, where: str) -> None:
         """Count one."""
@@ -104,9 +112,8 @@ class Faults:
 
     def rule(self, id: str, expected: str, what: str, todo: str) -> Rule:
         """Return a rule that is broken when anything was counted."""
-        why = f"{self.count:,} {what}" if self.count else ""
-        return Rule(id=id, passed=not self.count, expected=expected, found=f"{self.count:,}", why=why,
-                    todo=todo if self.count else "", where=tuple(self.where))  # fmt: skip
+        found = f"{self.count:,}" if self.count else "none wrong"
+        return answer(id, not self.count, expected, found, f"{self.count:,} {what}", todo, self.where)
 
 
 class Check:
@@ -124,6 +131,15 @@ class Check:
     def rules(self) -> Iterable[Rule]:
         """Answer, after the last record."""
         return ()
+
+
+def answer(
+    id: str, passed: bool, expected: str, found: str, why: str, todo: str, where: Iterable[str] = (), shortfall: bool = False
+) -> Rule:
+    """Return a rule that holds, or one that is broken with why, what to do and where."""
+    if passed:
+        return Rule(id=id, passed=True, expected=expected, found=found)
+    return Rule(id=id, passed=False, expected=expected, found=found, why=why, todo=todo, where=tuple(where), shortfall=shortfall)
 
 
 def unjudged(id: str, why: str, expected: str = "") -> Rule:

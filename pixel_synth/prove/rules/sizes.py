@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pixel_synth.prove.rules.rule import ASIDE, About, Check, Place, Rule, unjudged
+from pixel_synth.prove.rules.rule import ASIDE, About, Check, Place, Rule, answer, unjudged
 from pixel_synth.recipe import CATEGORIES
 from pixel_synth.records import Conversation
 
@@ -18,6 +18,7 @@ class Sizes(Check):
     def __init__(self, about: About) -> None:
         super().__init__(about)
         self.counts: Counter[str] = Counter()
+        self.ratios: dict[str, float] = {str(name): share for name, share in about.settings.ratios.items()}
 
     def see(self, c: Conversation, at: Place) -> None:
         """Count the records of the mix; those aside are outside the ratios."""
@@ -61,29 +62,27 @@ class Sizes(Check):
         passed = self.mixed == total and not stray
         why = f"{self.mixed - total:+,} records" + (f"; {declared:,} are a shortfall that mix.json names" if declared else "")
         why += "".join(f"; {n:,} {name} records stand in the mix, and belong in {name}.jsonl" for name, n in stray.items())
-        return Rule(id="size.total", passed=passed, expected=f"{total:,}", found=f"{self.mixed:,}", why="" if passed else why,
-                    todo="" if passed else MORE.replace("records of it", "records"),
-                    shortfall=not passed and not stray and total - self.mixed == declared)  # fmt: skip
+        short = not stray and total - self.mixed == declared
+        return answer("size.total", passed, f"{total:,}", f"{self.mixed:,}", why, MORE.replace("records of it", "records"), shortfall=short)
 
     def _size(self, category: str, total: int | None) -> Rule:
-        id, ratio = f"size.{category}", self.about.settings.ratios.get(category, 0.0)  # type: ignore[call-overload]
+        id, ratio = f"size.{category}", self.ratios.get(category, 0.0)
         if total is None:
             return unjudged(id, "not applicable: no recipe says how many records are wanted (--total N)")
         wanted, found = ratio * total, self.counts[category]
         passed = abs(found - wanted) < 1
         short = self.short(category)
         why = f"{found - wanted:+,.0f} records" + (f"; a shortfall that mix.json names ({short:,})" if short else "")
-        return Rule(id=id, passed=passed, expected=f"{wanted:,.0f} ± 1", found=f"{found:,}", why="" if passed else why,
-                    todo="" if passed else MORE, shortfall=not passed and short > 0 and abs(found + short - wanted) < 1)  # fmt: skip
+        declared = short > 0 and abs(found + short - wanted) < 1
+        return answer(id, passed, f"{wanted:,.0f} ± 1", f"{found:,}", why, MORE, shortfall=declared)
 
     def _share(self, category: str) -> Rule:
-        id, ratio = f"share.{category}", self.about.settings.ratios.get(category, 0.0)  # type: ignore[call-overload]
+        id, ratio = f"share.{category}", self.ratios.get(category, 0.0)
         if not self.about.mixed:
             return unjudged(id, "not applicable: no mix of the categories (--distribution judges it anyway)")
         if not self.mixed:
-            return Rule(id=id, passed=False, expected=f"{ratio:.1%}", found="no records", why="nothing to take shares of", todo=MORE)
-        share, most = self.counts[category] / self.mixed, self.about.limits.share_gap
-        passed = abs(share - ratio) <= most
-        why = f"gap {100 * (share - ratio):+.1f} points, {100 * most:.1f} allowed"
-        return Rule(id=id, passed=passed, expected=f"{ratio:.1%} ± {100 * most:.1f} points", found=f"{share:.1%}", why="" if passed else why,
-                    todo="" if passed else MORE, shortfall=not passed and any(map(self.short, CATEGORIES)))  # fmt: skip
+            return answer(id, False, f"{ratio:.1%}", "no records", "nothing to take shares of", MORE)
+        gap, most = self.counts[category] / self.mixed - ratio, self.about.limits.share_gap
+        expected, found = f"{ratio:.1%} ± {100 * most:.1f} points", f"{ratio + gap:.1%}, gap {100 * gap:+.1f} points"
+        why = f"{100 * abs(gap):.1f} points from its ratio, {100 * most:.1f} allowed"
+        return answer(id, abs(gap) <= most, expected, found, why, MORE, shortfall=any(map(self.short, CATEGORIES)))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pixel_synth.mix.certificate import Certificate
 from pixel_synth.mix.groups import RECORD, groups, kind_of, words
-from pixel_synth.prove.rules.rule import ASIDE, NAMED, About, Check, Place, Rule, unjudged
+from pixel_synth.prove.rules.rule import ASIDE, NAMED, About, Check, Place, Rule, answer, sha256_of, unjudged
 from pixel_synth.records import Conversation
 
 NONE = "not applicable: there are no splits here"
@@ -34,25 +34,27 @@ class SplitSizes(Check):
 
     def rules(self) -> Iterator[Rule]:
         """Answer for sizes and categories of each split."""
-        shares = self.about.recipe.split_shares if self.about.recipe else {}
-        wanted = [str(name) for name, share in shares.items() if share > 0] or list(self.counts)
+        shares: dict[str, float] = {str(k): v for k, v in self.about.recipe.split_shares.items()} if self.about.recipe else {}
+        wanted = [name for name, share in shares.items() if share > 0] or list(self.counts)
         if not self.counts:
             yield unjudged("split.size", NONE)
             yield unjudged("split.categories", NONE)
             return
         total, everywhere = sum(n.total() for n in self.counts.values()), sorted(set().union(*self.counts.values()))
         for name in wanted:
-            share = shares.get(name)  # type: ignore[call-overload]
+            share = shares.get(name)
             least = max(self.about.limits.split_records, round((share or 0) * total * self.about.limits.split_share))
             found = self.counts.get(name, Counter()).total()
-            told = "" if found >= least else "the split is too small to measure anything on, or not there"
-            yield Rule(id=f"split.size.{name}", passed=found >= least, expected=f">= {least:,}", found=f"{found:,}", why=told,
-                       todo="" if found >= least else "pixel-synth split names the large components; --release speaker can help")  # fmt: skip
+            why, todo = (
+                "too small to measure anything on, or not there",
+                "pixel-synth split names the large components; --release speaker can help",
+            )
+            yield answer(f"split.size.{name}", found >= least, f">= {least:,}", f"{found:,}", why, todo)
         for name in wanted:
-            missing = [f"{c} ({sum(n[c] for n in self.counts.values()):,} in all)" for c in everywhere if not self.counts.get(name, {}).get(c)]
-            yield Rule(id=f"split.categories.{name}", passed=not missing, expected=f"all {len(everywhere)} categories",
-                       found=f"{len(everywhere) - len(missing)}", why=f"missing: {', '.join(missing)}" if missing else "",
-                       todo="split stratified, or add records of the category" if missing else "")  # fmt: skip
+            missing = [c for c in everywhere if not self.counts.get(name, {}).get(c)]
+            why = "missing: " + ", ".join(f"{c} ({sum(n[c] for n in self.counts.values()):,} in all)" for c in missing)
+            expected, found = f"all {len(everywhere)} categories", f"{len(everywhere) - len(missing)}"
+            yield answer(f"split.categories.{name}", not missing, expected, found, why, "split stratified, or add records of the category")
 
 
 class Disjoint(Check):
@@ -95,9 +97,12 @@ class Disjoint(Check):
             return
         for kind in sorted(self.met):
             n = self.crossing[kind]
-            yield Rule(id=f"split.disjoint.{kind}", passed=not n, expected="0 in two splits", found=f"{n:,} of {len(self.met[kind]):,}",
-                       why=f"{n:,} {kind} are in two splits" if n else "", where=tuple(self.named[kind]),
-                       todo="split again: pixel-synth split FILE -o DIR" if n else "")  # fmt: skip
+            found, why, todo = (
+                f"{n:,} of {len(self.met[kind]):,}",
+                f"{n:,} {kind} are in two splits",
+                "split again: pixel-synth split FILE -o DIR",
+            )
+            yield answer(f"split.disjoint.{kind}", not n, "0 in two splits", found, why, todo, self.named[kind])
 
 
 class Certified(Check):
@@ -109,23 +114,20 @@ class Certified(Check):
         if len(target.splits) < 2:
             yield unjudged(id, NONE)
             return
-        todo = "pixel-synth split --verify DIR tells what crosses"
-        given = (target.split or {}).get("certificate")
+        given, todo = (target.split or {}).get("certificate"), "pixel-synth split --verify DIR tells what crosses"
         if given is None:
-            yield Rule(id=id, passed=False, expected=expected, found="none", why="splits.json has no certificate, or is not there",
-                       todo="pixel-synth split FILE -o DIR writes one")  # fmt: skip
+            why, todo = "splits.json has no certificate, or is not there", "pixel-synth split FILE -o DIR writes one"
+            yield answer(id, False, expected, "none", why, todo)
             return
         try:
             certificate = Certificate.model_validate(given)
         except ValidationError as error:
-            yield Rule(id=id, passed=False, expected=expected, found="damaged", why=error.errors()[0]["msg"], todo=todo)
+            yield answer(id, False, expected, "damaged", error.errors()[0]["msg"], todo)
             return
         wrong = [f"{check.name}: {check.found:,} of {check.of:,} cross" for check in certificate.failing]
         for name, path in target.splits.items():
-            with path.open("rb") as file:
-                now = hashlib.file_digest(file, "sha256").hexdigest()
-            if name not in certificate.files or certificate.files[name].sha256 != now:
+            if name not in certificate.files or certificate.files[name].sha256 != sha256_of(path):
                 wrong.append(f"{target.shown(path)} is not the file that was certified")
         highest = f"{certificate.highest.similarity:.3f}" if certificate.highest else "none"
-        yield Rule(id=id, passed=certificate.passed and not wrong, expected=expected, why="; ".join(wrong) if not certificate.passed or wrong else "",
-                   found=f"{'passed' if certificate.passed else 'failed'}, highest similarity {highest}", todo=todo if wrong else "")  # fmt: skip
+        found = f"{'passed' if certificate.passed else 'failed'}, highest similarity {highest}"
+        yield answer(id, certificate.passed and not wrong, expected, found, "; ".join(wrong) or "it says so itself", todo)

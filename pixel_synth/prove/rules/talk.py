@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pixel_synth.prove.rules.rule import About, Check, Faults, Place, Rule, unjudged
 from pixel_synth.records import Conversation
-
 
 
 class Roles(Check):
@@ -41,7 +41,7 @@ def disorder(c: Conversation) -> str:
         return "" if set(talk) <= {"user"} else "a record of the client's lines has a therapist turn"
     if talk[:1] != ["user"]:
         return "the client does not begin"
-    if twice := next((i for i, (a, b) in enumerate(zip(talk, talk[1:], strict=False), 1) if a == b), 0):
+    if twice := next((i for i, (a, b) in enumerate(pairwise(talk), 1) if a == b), 0):
         return f"turn {twice + len(roles) - len(talk)}: {talk[twice]} speaks twice"
     if talk[-1] != "assistant":
         return "the therapist does not end"
@@ -73,7 +73,9 @@ class ClientOnly(Check):
             yield unjudged("talk.client_only", f"not applicable: no record is of {', '.join(sorted(self.ids))} or of client lines")
             return
         todo = "leave them out, and read the source through pixel-synth sources"
-        yield self.faults.rule("talk.client_only", f"no reply in {self.seen:,} records of role-play", "records hold a role-play reply", todo)
+        yield self.faults.rule(
+            "talk.client_only", f"no reply in {self.seen:,} records of role-play", "records hold a role-play reply", todo
+        )
 
 
 class Private(Check):
@@ -119,7 +121,11 @@ class Languages(Check):
     def rules(self) -> Iterator[Rule]:
         """Answer for the labels."""
         if self.about.recipe is None or not self.told:
-            yield unjudged("talk.language", "not applicable: no recipe" if self.about.recipe is None else "not judged: no record has a language")
+            yield unjudged(
+                "talk.language", "not applicable: no recipe" if self.about.recipe is None else "not judged: no record has a language"
+            )
             return
         expected = f"{', '.join(self.about.recipe.languages)} in {self.told:,} records"
-        yield self.faults.rule("talk.language", expected, "records are in another language", "pixel-synth screen FILE -o DIR --language CODE")
+        yield self.faults.rule(
+            "talk.language", expected, "records are in another language", "pixel-synth screen FILE -o DIR --language CODE"
+        )
