@@ -51,10 +51,11 @@ class SplitSizes(Check):
             )
             yield answer(f"split.size.{name}", found >= least, f">= {least:,}", f"{found:,}", why, todo)
         for name in wanted:
-            missing = [c for c in everywhere if not self.counts.get(name, {}).get(c)]
+            here = self.counts.get(name, Counter())
+            missing = [c for c in everywhere if not here[c]]
             why = "missing: " + ", ".join(f"{c} ({sum(n[c] for n in self.counts.values()):,} in all)" for c in missing)
-            expected, found = f"all {len(everywhere)} categories", f"{len(everywhere) - len(missing)}"
-            yield answer(f"split.categories.{name}", not missing, expected, found, why, "split stratified, or add records of the category")
+            expected, has = f"all {len(everywhere)} categories", f"{len(everywhere) - len(missing)}"
+            yield answer(f"split.categories.{name}", not missing, expected, has, why, "split stratified, or add records of the category")
 
 
 class Disjoint(Check):
