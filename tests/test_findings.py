@@ -19,6 +19,7 @@ from pixel_synth.books import Reject
 from pixel_synth.cli import main
 from pixel_synth.curate.gate import Gate, Limit
 from pixel_synth.draw import Draw
+from pixel_synth.errors import RecordError
 from pixel_synth.prove.advice import advice
 from pixel_synth.prove.findings import Finding, findings, newcombe
 from pixel_synth.prove.report import FORMATS, Facts, render, report, write
@@ -231,6 +232,29 @@ def test_bars_are_as_long_as_their_share() -> None:
     t = table("x", "X", "name, share:share, n:count", (("a", 0.25, 3), ("b", 1.0, 12), ("c", None, 0)), bar="share")
     assert t.bars == (0.25, 1.0, 0.0)
     assert t.model_copy(update={"bar": "n"}).bars == (0.25, 1.0, 0.0)
+
+
+def test_what_lies_beside_the_records_is_told_with_shortfalls(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    home = shutil.copytree(run, tmp_path / "dataset-008")
+    quota = {"category": "voice", "ratio": 0.25, "wanted": 60, "available": 0, "chosen": 0, "shortfall": 60, "words": 0, "tokens": None}
+    cell = {"dimension": "modality", "value": "cbt", "wanted": 9, "available": 4, "chosen": 4, "shortfall": 5}
+    (home / "mix.json").write_text(json.dumps({"strategy": "hybrid", "asked": 240, "categories": [quota], "cells": [cell]}))
+    members = [{"id": "a", "kept": True, "how": ""}, {"id": "b", "kept": False, "how": "near"}, {"id": "c", "kept": False, "how": "exact"}]
+    (home / "clusters.jsonl").write_text(json.dumps({"id": "x", "members": members}) + "\n")
+    found = report(home)
+    tables = {t.id: t for t in found.tables}
+    assert tables["mix"].rows == (("voice", 60, 0, 0, 60, 0, None, None),)
+    assert "Tokens were not counted" in tables["mix"].note
+    assert dict(tables["duplicates"].rows)["dropped, near"] == 1
+    told = [a.told for a in found.advice]
+    assert "voice: 0 of 60 records, 0 were there" in told
+    assert "modality cbt: 4 of 9 records, 4 were there" in told
+    assert "stage 04-score kept 240 of 300; 60 of 60 went for: coherence" in told
+    (home / "clusters.jsonl").write_text("[]\n")
+    with pytest.raises(RecordError, match=r"clusters\.jsonl:1: no cluster"):
+        report(home)
 
 
 def test_the_command_and_the_files_say_the_same_as_the_facts(

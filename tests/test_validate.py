@@ -316,6 +316,9 @@ def test_nothing_to_validate_is_an_error_or_a_broken_rule(tmp_path: Path) -> Non
     with pytest.raises(RecordError, match="no file or folder"):
         answers(tmp_path / "nowhere")
     assert broken(tmp_path) == {"integrity.schema"}
+    (tmp_path / "run.json").write_text('{"recipe": {"total": 0}}')
+    with pytest.raises(RecordError, match=r"run\.json is unusable: .*total"):
+        answers(tmp_path)
     (tmp_path / "splits.json").write_text("{")
     with pytest.raises(RecordError, match=r"splits\.json is damaged"):
         answers(tmp_path)

@@ -63,10 +63,11 @@ def validate(args: argparse.Namespace) -> int:
 
 def is_dataset(path: Path) -> bool:
     """Tell whether a path is reported from its records: all but the directory of a generating run."""
-    import json
+    if path.is_dir():
+        from pixel_synth.prove.target import target
 
-    info = path / "run.json"
-    return path.exists() and not (info.is_file() and "recipe" not in json.loads(info.read_text(encoding="utf-8")))
+        return target(path).kind != "run"
+    return path.is_file()
 
 
 def report_dataset(path: Path, format: str) -> int:

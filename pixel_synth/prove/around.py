@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pixel_synth.books import Reject
+from pixel_synth.errors import RecordError
 from pixel_synth.jsonl import read
 from pixel_synth.prove.rules.rule import Place, Target
 from pixel_synth.prove.slices import GATE, Slices, kind_of_reason
 from pixel_synth.prove.tables import Table, table
-from pixel_synth.recipe import CATEGORIES
 
 REASONS = 8  # of a stage that are shown
 # What is known of a record before it is scored; the other labels are given with the scores, and only to what is kept.
@@ -101,8 +101,11 @@ def _duplicates(found: Target, done: list[Stage]) -> Iterator[Table]:
         return
     clusters, members, dropped, sizes = 0, 0, Counter[str](), Counter[int]()
     with path.open(encoding="utf-8") as file:
-        for line in file:
-            here = json.loads(line).get("members", [])
+        for number, line in enumerate(file, 1):
+            try:
+                here = json.loads(line).get("members", [])
+            except (ValueError, AttributeError) as error:
+                raise RecordError(f"{path}:{number}: no cluster: {error}", hint="make it again: pixel-synth dedup FILE -o DIR") from error
             clusters += 1
             members += len(here)
             sizes[len(here)] += 1
@@ -165,10 +168,14 @@ def shortfalls(found: Target) -> Iterator[tuple[str, str]]:
     mix = found.mix or {}
     for row in mix.get("categories", ()):
         if row.get("shortfall"):
-            told = f"{row['category']}: {row['chosen']:,} of {row['wanted']:,} records, {row['available']:,} were there"
-            more = "no source here gives this category" if not row["available"] and row["category"] in CATEGORIES else "add sources of it"
-            yield told, f"{more}; when_short = shrink keeps the ratios exact with fewer records"
+            more = "add sources of it" if row.get("available") else "no source here gives this category"
+            yield f"{row.get('category')}: {_of(row)}", f"{more}; when_short = shrink keeps the ratios exact with fewer records"
     for cell in mix.get("cells", ()):
         if cell.get("shortfall"):
-            told = f"{cell['dimension']} {cell['value']}: {cell['chosen']:,} of {cell['wanted']:,}, {cell['available']:,} were there"
+            told = f"{cell.get('dimension')} {cell.get('value')}: {_of(cell)}"
             yield told, "generate more of it (topics, modalities and populations of the settings), or ask for less"
+
+
+def _of(row: dict[str, Any]) -> str:
+    chosen, wanted, available = (int(row.get(key) or 0) for key in ("chosen", "wanted", "available"))
+    return f"{chosen:,} of {wanted:,} records, {available:,} were there"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pixel_synth.curate.gate import Gate, settle
-from pixel_synth.errors import UsageError
+from pixel_synth.errors import RecordError, UsageError
 from pixel_synth.jsonl import Row, read
 from pixel_synth.prove.rules import CHECKS, About, Check, Limits, Place, Rule, Target
 from pixel_synth.prove.rules.speed import Speed
@@ -100,9 +100,15 @@ def rows(found: Target) -> Iterator[tuple[Place, Row]]:
 def about(found: Target, settings: Settings, recipe: Recipe | None, limits: Limits, *, distribution: bool = False) -> About:
     """Return what the rules may know; a run is held against what it was made with, not against what is set today."""
     info = found.info or {}
-    settings = exact_settings(info["settings"]) if "settings" in info else settings
-    recipe = Recipe(**info["recipe"]) if "recipe" in info else recipe
-    gate = Gate.model_validate(info["gate"]) if "gate" in info else settle(settings)
+    try:
+        settings = exact_settings(info["settings"]) if "settings" in info else settings
+        recipe = Recipe(**info["recipe"]) if "recipe" in info else recipe
+        gate = Gate.model_validate(info["gate"]) if "gate" in info else settle(settings)
+    except (ValidationError, TypeError) as error:
+        wrong, hint = str(error).replace("\n", " ")[:200], "restore it from a copy, or make the dataset again"
+        raise RecordError(
+            f"{found.home / 'run.json'} is unusable: {wrong}", hint="restore it from a copy, or make the dataset again"
+        ) from error
     return About(found, settings, recipe, limits, gate, recipe is not None or distribution)
 
 
