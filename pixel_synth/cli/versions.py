@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixel_synth.cli import backups
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser's subparsers; imports nothing heavy."""
+    backups.add_commands(commands)
