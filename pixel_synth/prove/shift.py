@@ -89,7 +89,8 @@ class Measure:
     def _freedom(self, v1: float, v2: float) -> float:
         n1, n2, shared = self._a[0], self._b[0], self._both[0]
         welch = (v1 / n1 + v2 / n2) ** 2 / ((v1 / n1) ** 2 / (n1 - 1) + (v2 / n2) ** 2 / (n2 - 1))
-        return (shared - 1) + (welch - shared + 1) / (n1 + n2 + 2 * shared) * (n1 + n2)
+        alone = n1 + n2 - 2 * shared
+        return (shared - 1) + (welch - shared + 1) / (alone + 2 * shared) * alone
 
 
 def _add(sums: list[float], value: float) -> None:
