@@ -25,6 +25,7 @@ CHUNK = 16 * 2**20  # bytes of a file in one object; also the most that a kill c
 LEVEL = 6  # of zstd
 # Where a put is whole or not there; elsewhere a file is written beside its place and moved.
 ATOMIC = frozenset({"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+EXTRAS = ("s3", "sftp")  # of pyproject.toml
 NAMED = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 _SHA = r"^[0-9a-f]{64}$"
 
@@ -94,7 +95,8 @@ class Store:
             self.fs, self.root = fsspec.core.url_to_fs(url)
         except ImportError as error:
             scheme = url.partition(":")[0]
-            raise UsageError(f"{self.url}: {error}", hint=f"pip install 'pixel-synth[{scheme}]', or fsspec's package for it") from error
+            hint = f"pip install 'pixel-synth[{scheme}]'" if scheme in EXTRAS else "install that package"
+            raise UsageError(f"{self.url}: {error}", hint=hint) from error
         except ValueError as error:
             raise UsageError(f"{self.url}: {error}", hint="file:///folder, s3://bucket/folder, sftp://host/folder") from error
         self.root = self.root.rstrip("/")
@@ -209,10 +211,10 @@ class Store:
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{name}"
         try:
-            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if self._atomic:
+            if self._atomic:  # no folders are made there: that could make a bucket
                 self.fs.pipe_file(path, data)
                 return
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             beside = f"{path.rpartition('/')[0]}/.{secrets.token_hex(6)}.part"
             with self.fs.open(beside, "wb") as file:
                 file.write(data)
