@@ -1,0 +1,1 @@
+"""Quality over stages, runs and training: points, drift, alerts."""
