@@ -3,8 +3,9 @@
     python benchmarks/monitor.py                  200 simulations of 8 windows per size: about a minute
     python benchmarks/monitor.py --runs 20
 
-Every simulation draws six independent scores (beta, sd 0.067, as skewed as real ones) for records of two sources, three categories and eight
-modalities: a baseline of 2,000 records, and 8 windows of n.  A drop is planted in one score of all records from the first window on, in sds of the score.
+Every simulation draws six independent scores (beta, sd 0.067, as skewed as real ones) for records of two sources, three categories and
+eight modalities: a baseline of 2,000 records, and 8 windows of n.  A drop is planted in one score of all records from the first window
+on, in sds of the score.
 """
 
 from __future__ import annotations
