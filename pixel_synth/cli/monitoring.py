@@ -170,7 +170,7 @@ def follow(args: argparse.Namespace) -> int:
                 _tell_window(args, window)
             for alert in news.alerts:
                 print(alert.line() if args.json else f"ALERT {alert.text}", flush=True)
-            if news.alerts and webhook and not args.dry_run and (wrong := webhook.post(news.alerts)):
+            if news.new and webhook and not args.dry_run and (wrong := webhook.post(news.new)):
                 print(wrong, file=sys.stderr)
             alerted = alerted or bool(news.alerts)
             if args.once:

@@ -168,7 +168,9 @@ class QualityCallback(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Close a window every so many steps."""
         if state.global_step % self._every == 0:
+            due = control.should_log
             self._close(state)
+            control.should_log = due  # logging clears it, and the trainer's own log of this step would be lost
 
     def on_train_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Close the last window."""

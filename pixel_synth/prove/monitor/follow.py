@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +36,11 @@ class Tail:
 
 
 class News(NamedTuple):
-    """What one look at a run brought: windows, and alerts (its own, and those that others wrote)."""
+    """What one look at a run brought: windows, alerts (its own, and those that others wrote), and those of them that are news to all."""
 
     windows: tuple[Window, ...]
     alerts: tuple[Alert, ...]
+    new: tuple[Alert, ...]
 
 
 class Follow:
@@ -55,21 +56,31 @@ class Follow:
         self._dir, self._watches, self._write = run_dir, watches, write
         self._metrics, self._alerts = Tail(run_dir / METRICS), Tail(run_dir / ALERTS)
         self._held: list[Point | Shares] = []
+        self._first = True
         self._told: set[str] = set()
 
     def look(self, *, last: bool = False) -> News:
-        """Return the news.  The newest window is held back while the file grows, as its lines may still come, unless this look is the last."""
+        """Return the news.
+
+        The newest window is held back while the file grows, as its lines may still come, unless this look is the ``last``.
+        """
         new = [found for line in self._metrics.lines() if (found := _point(line)) is not None]
-        waiting = windows(self._held + new)
-        done, open_ = (waiting, []) if last or not new else (waiting[:-1], waiting[-1:])
-        self._held = [line for window in open_ for line in (*window.points, *window.shares)]
+        waiting = windows([*self._held, *new])
+        done, growing = (waiting, []) if last or not new else (waiting[:-1], waiting[-1:])
+        self._held = []
+        for window in growing:
+            self._held += [*window.points, *window.shares]
+        news = self._news(done)
+        self._first = False
+        return news
+
+    def _news(self, done: Sequence[Window]) -> News:
         raised = [alert for w in done for alert in self._watches.see(w).alerts] if self._watches else []
-        if self._write and raised:
-            keep(self._dir, raised)
+        mine = {a.id for a in (keep(self._dir, raised) if self._write else raised)}
         raised += [alert for line in self._alerts.lines() if (alert := _alert(line)) is not None]
         fresh = [a for a in {a.id: a for a in raised}.values() if a.id not in self._told]
         self._told |= {a.id for a in fresh}
-        return News(tuple(done), tuple(fresh))
+        return News(tuple(done), tuple(fresh), tuple(a for a in fresh if a.id in mine or not self._first))
 
 
 def _point(line: bytes) -> Point | Shares | None:

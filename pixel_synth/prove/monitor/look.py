@@ -53,7 +53,8 @@ def look(paths: Iterable[Path], baseline: Path | None, size: int, options: Optio
 
     Args:
         paths: Run directories, or JSONL files of records, oldest first.
-        baseline: What they are compared with.  Without one nothing is compared, unless there is a ``size``: then with each path's first window.
+        baseline: What they are compared with.  Without one nothing is compared, unless there is a ``size``: then with each path's
+            first window.
         size: Records per window; 0 takes each stage as one window.
         options: How windows are compared.
 

@@ -4,7 +4,9 @@ One window that differs may be a streak of alike records, so that ``need`` of th
 is found by a cumulative sum (Page, 1954, Biometrika 41, 100-115) of the window means below the baseline.  Its reference value is half the
 smallest shift that counts (`Limits.shift`), so that a smaller one never adds up; its limit is set by Siegmund's approximation of the
 average run length (Siegmund, 1985, Sequential Analysis, eq. 2.57) so that over all scores and slices together one false alarm is due in
-``1 / alpha`` windows.  The baseline's mean is taken at the lower end of its 95 % interval: what is not known of it is no drop.
+``1 / alpha`` windows.  The baseline's mean is taken at the lower end of its 95 % interval: what is not known of it is no drop.  One window
+adds at most a part ``1 / of`` of the limit, so that a single bad one does not pass it (winsorising: Hawkins & Olwell, 1998, Cumulative Sum
+Charts, ch. 3).
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from typing import Literal, NamedTuple
 from pixel_synth.errors import UsageError
 from pixel_synth.prove.monitor.alert import Alert
 from pixel_synth.prove.monitor.drift import DESCRIPTIVE, SHARE, Finding, Limits, compare
-from pixel_synth.prove.monitor.points import Point
+from pixel_synth.prove.monitor.points import DIMENSIONS, Point
 from pixel_synth.prove.monitor.store import Window, now
 from pixel_synth.records import stable_id
 
 Key = tuple[str, str, str]
 Kind = Literal["drop", "drift", "gradual drop"]
+RANK = {dimension: rank for rank, dimension in enumerate(("all", *DIMENSIONS))}  # in which alerts name slices
 LEAST_LIMIT = 5.0  # so that it takes several windows, or one that is far off (the same, where 4 or 5 are advised)
 LEAST_REFERENCE = 0.5  # of the cumulative sum, in standard errors (Montgomery, Introduction to Statistical Quality Control, ch. 9)
 
@@ -100,19 +103,22 @@ class Watch:
         for point, base in due:
             key = (point.dimension, point.value, point.metric)
             reference = max(LEAST_REFERENCE, self._limits.shift * sqrt(point.n) / 2)
-            self._sums[key] = max(0.0, self._sums.get(key, 0.0) + below(base, point) - reference)
-            if self._sums[key] > limit(reference, len(due) / self._limits.alpha):
+            most = limit(reference, len(due) / self._limits.alpha)
+            step = min(below(base, point) - reference, most / self._of)
+            self._sums[key] = max(0.0, self._sums.get(key, 0.0) + step)
+            if self._sums[key] > most:
                 passed.add(key)
                 self._sums[key] = 0.0
-        return passed
+        return passed - self._raised
 
     def _summed(self, point: Point, base: Point) -> bool:
         enough = min(point.n, base.n) >= self._limits.least
         return enough and bool(base.sd) and point.metric not in (*DESCRIPTIVE, SHARE)
 
     def _alert(self, window: Window, metric: str, kind: Kind, found: Sequence[Finding]) -> Alert:
-        worst = next((f for f in found if f.dimension == "all"), found[0])
-        slices = tuple(dict.fromkeys(("all", *(f.slice for f in found)) if worst.dimension == "all" else (f.slice for f in found)))
+        ranked = sorted(found, key=lambda f: RANK[f.dimension])
+        worst = ranked[0] if ranked[0].dimension == "all" else found[0]
+        slices = tuple(f.slice for f in ranked)
         return Alert(
             id=stable_id(self._baseline.name, window.name, metric, kind), at=now(),
             run=window.run, stage=window.stage, window=window.window, kind=kind, metric=metric, slices=slices,
