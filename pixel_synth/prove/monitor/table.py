@@ -57,11 +57,11 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as columns, the first and the last to the left, numbers to the right."""
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Return rows as columns, the first ``words`` ones and the last to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    edge = (0, len(widths) - 1)
-    lines = ["  ".join(c.ljust(w) if i in edge else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    left = (*range(words), len(widths) - 1)
+    lines = ["  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
@@ -77,7 +77,7 @@ def differences(seen: Iterable[Seen]) -> str:
     rows = [["window", "score", "slice", "n", "mean", "was", "shift", "PSI", "KS", "q", "what"]]
     rows += [_row(s.window, f) for s, f in worst[:MOST]]
     more = f"\n  and {len(worst) - MOST:,} more: --json lists them" if len(worst) > MOST else ""
-    return f"{head}\n{aligned(rows)}{more}"
+    return f"{head}\n{aligned(rows, words=3)}{more}"
 
 
 def _row(window: Window, f: Finding) -> list[str]:
