@@ -1,6 +1,6 @@
 """The quality of the records that a training run consumes: a compact table of their scores, and windows against the whole.
 
-The table holds 8 bytes of id, 4 per score and 2 per slice for each record: 5 MB for 100,000 records with nine scores.
+The table holds 24 bytes of ids, 4 per score and 2 per slice for each record: 7 MB for 100,000 records with nine scores.
 """
 
 from __future__ import annotations
