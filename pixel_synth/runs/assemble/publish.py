@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth.books import Books
+from pixel_synth.publish.dataset_files import export
 from pixel_synth.recipe import Recipe
 from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
 
@@ -19,7 +20,9 @@ def publish(assembly: Assembly, folder: Path) -> Result:
     beside = [p for p in (assembly.folder("05-mix") / f"{name}.jsonl" for name in BESIDE) if p.stat().st_size]
     for path in (*splits, *beside):
         shutil.copyfile(path, folder / path.name)
-    return Books(kept=sum(map(lines_of, splits))), {"beside": {p.stem: lines_of(p) for p in beside}}
+    recipe = assembly.recipe
+    exported = export(folder, recipe.formats, folder, tokenizer=recipe.tokenizer, max_tokens=recipe.max_tokens)
+    return Books(kept=sum(map(lines_of, splits))), {"beside": {p.stem: lines_of(p) for p in beside}, "export": exported}
 
 
 def decides(recipe: Recipe) -> dict[str, Any]:
