@@ -62,11 +62,12 @@ def validate(args: argparse.Namespace) -> int:
 
 
 def is_dataset(path: Path) -> bool:
-    """Tell whether a path is reported from its records: all but the directory of a generating run."""
+    """Tell whether a path is reported from its records: a file, or a folder that holds some and is no generating run."""
     if path.is_dir():
         from pixel_synth.prove.target import target
 
-        return target(path).kind != "run"
+        found = target(path)
+        return found.kind != "run" and bool(found.splits or found.aside)
     return path.is_file()
 
 

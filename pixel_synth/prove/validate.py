@@ -105,10 +105,8 @@ def about(found: Target, settings: Settings, recipe: Recipe | None, limits: Limi
         recipe = Recipe(**info["recipe"]) if "recipe" in info else recipe
         gate = Gate.model_validate(info["gate"]) if "gate" in info else settle(settings)
     except (ValidationError, TypeError) as error:
-        wrong = str(error).replace("\n", " ")[:200]
-        raise RecordError(
-            f"{found.home / 'run.json'} is unusable: {wrong}", hint="restore it from a copy, or make the dataset again"
-        ) from error
+        wrong, hint = str(error).replace("\n", " ")[:200], "restore it from a copy, or make the dataset again"
+        raise RecordError(f"{found.home / 'run.json'} is unusable: {wrong}", hint=hint) from error
     return About(found, settings, recipe, limits, gate, recipe is not None or distribution)
 
 
