@@ -38,7 +38,7 @@ def one(format: str, path: Path, out: Path, tokenizer: str) -> dict[str, float |
         import datasets  # noqa: F401  # its import takes seconds, which are not the export's
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
-    facts = export(path, [format], out, tokenizer=tokenizer)
+    facts = export(path, [format], out, tokenizer=tokenizer if format == "packed" else "")
     wrote = time.process_time() - start
     size = sum((out / name).stat().st_size for name in facts["files"])
     start, read = time.process_time(), None
@@ -68,7 +68,7 @@ def main() -> int:
             corpus(args.source, path, size)
             print(
                 f"{size:,} records, {path.stat().st_size / 1e6:.0f} MB\n"
-                + SHOWN.format("format", "", "write/CPUs", "read/CPUs", "MB", "peak MB")
+                + SHOWN.format("format", "write/CPU-s", "read/CPU-s", "MB", "peak MB")
             )
             for format in (f for f in FORMATS if f != "packed" or args.tokenizer):
                 command = [sys.executable, __file__, str(path), "--tokenizer", args.tokenizer, "--one", format, f"{folder}/{format}-{size}"]
