@@ -156,3 +156,5 @@ def test_the_command_wants_one_thing_at_a_time(run: Path, capsys: pytest.Capture
     path.write_bytes(path.read_bytes().replace(b"03-dedup", b"03-dedUp"))
     assert main(["audit", "--verify", str(run), "--head", head]) == 1
     assert "audit.jsonl:3" in capsys.readouterr().err
+    assert main(["audit", KEPT, "--run", str(run)]) == 1
+    assert "trail itself is BROKEN: audit.jsonl:3" in capsys.readouterr().out

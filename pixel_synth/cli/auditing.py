@@ -58,7 +58,8 @@ def _verify(args: argparse.Namespace) -> int:
         print("the files were not compared: the trail itself is broken", file=sys.stderr)
     for note in found.notes:
         print(f"note: {note}")
-    print(f"head {found.head or 'none'}  (keep it elsewhere: --head finds a cut end and a trail that was written anew)")
+    if not found.faults:
+        print(f"head {found.head or 'none'}  (keep it elsewhere: --head finds a cut end and a trail that was written anew)")
     print("BROKEN" if found.faults else "CHANGED" if changed else "every line follows on the one before it")
     return 1 if found.faults or changed else 0
 
@@ -75,9 +76,10 @@ def _trace(args: argparse.Namespace) -> int:
             "run": str(found.run),
             "events": [e._asdict() for e in found.events],
             "files": [f._asdict() for f in found.files],
+            "faults": [f._asdict() for f in found.faults],
             "entries": [e.model_dump() for e in found.entries],
         }
         print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print("\n".join(lines(found)))
-    return 1 if found.changed else 0
+    return 1 if found.changed or found.faults else 0

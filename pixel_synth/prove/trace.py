@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from pixel_synth.errors import RunError, UsageError
-from pixel_synth.prove.audit import NAME, Audit, read_json
-from pixel_synth.prove.chain import Entry, hash_of
+from pixel_synth.prove.audit import NAME, Audit, read_json, verify_run
+from pixel_synth.prove.chain import Entry, Fault, hash_of
 from pixel_synth.prove.diff import changed_fields
 from pixel_synth.prove.places import Place, Places
 
@@ -46,6 +46,7 @@ class Trace(NamedTuple):
     files: tuple[File, ...]
     entries: tuple[Entry, ...]
     gate: dict[str, Row]
+    faults: tuple[Fault, ...] = ()  # of the audit trail itself
 
     @property
     def changed(self) -> tuple[File, ...]:
@@ -84,7 +85,8 @@ def trace(beginning: str, run: Path, progress: Callable[[int, int], None] = lamb
         places.close()
     chained = tuple(e for e in Audit(run).entries() if e.subject == ids[0])
     gate = {str(limit["metric"]): limit for limit in info.get("gate", {}).get("limits", ())}
-    return Trace(ids[0], run, record, events, files, chained, gate)
+    faults = verify_run(run).faults if (run / NAME).is_file() else ()
+    return Trace(ids[0], run, record, events, files, chained, gate, faults)
 
 
 def _order(place: Place) -> tuple[int, str, int, int]:
@@ -204,6 +206,7 @@ def lines(found: Trace) -> Iterator[str]:
         yield from _verdict(found.record, found.events[-1])
     yield "events of the audit trail about it" + ("" if found.entries else ": none (no review, no decision by a person)")
     yield from (f"   line {e.n}  {e.at}  {e.actor}: {e.action} {e.details}" for e in found.entries)
+    yield from (f"the trail itself is BROKEN: {NAME}:{f.line}: {f.what}" for f in found.faults)
     yield "are these files as they were?"
     yield from (f"   {f.name}  {f.standing}" for f in found.files)
 
