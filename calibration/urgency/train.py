@@ -123,13 +123,13 @@ def matrix(rows: list[Row]) -> csr_matrix:
     ends = [0]
     for row in rows:
         turn = of_text(row.text).client[0]
-        for i, value in urgency_model.features(urgency_model.tokens(turn.text), risk.marks(risk.all_mentions(turn))):
-            data.append(value)
-            at.append(i)
+        found = urgency_model.features([urgency_model.hear(turn.text)], risk.marks(risk.all_mentions(turn)))
+        data += np.repeat(found.values, np.diff([*found.starts, len(found.buckets)])).tolist()
+        at += found.buckets.tolist()
         ends.append(len(data))
-    found = csr_matrix((data, at, ends), shape=(len(rows), urgency_model.BUCKETS))
-    found.sum_duplicates()
-    return found
+    table = csr_matrix((data, at, ends), shape=(len(rows), urgency_model.BUCKETS))
+    table.sum_duplicates()
+    return table
 
 
 def fit(x: csr_matrix, level: np.ndarray, weight: np.ndarray) -> list[LogisticRegression]:

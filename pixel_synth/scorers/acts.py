@@ -33,10 +33,12 @@ _NAMED: tuple[Code, ...] = (
 )  # fmt: skip
 _PLAIN_CODES: tuple[tuple[Code, re.Pattern[str]], ...] = (
     *((code, present(f"act.{code}")) for code in _NAMED),
-    ("stock", phrases("act.stock")),
     ("understand", present("feeling.understanding")),
 )
+_STOCK = phrases("act.stock")
 _PERSUADE, _IMPERATIVE = present("act.persuade"), phrases("act.imperative")
+# Most sentences hold none of these.
+_ANY = present(*(f"act.{code}" for code in _NAMED), "feeling.understanding", "act.minimise", "act.brush_off", "act.persuade")
 _MEANING, _FRAME, _GENERIC, _SELF = (present(f"act.{name}") for name in ("meaning", "frame", "generic", "self"))
 _REPORTED = re.compile(  # "you tell yourself you should cope": the client's advice to themselves, heard and given back
     r"\b(?:you (?:say|said|tell|told|feel|felt|think)|as if|as though|like you|(?:part of|telling|tells|told) you"
@@ -125,17 +127,20 @@ def _sentence(folded: str) -> _Sentence:
         return _Sentence(text, "", frozenset({"backchannel"}), False, (), frozenset(), frozenset())
     core = _LEAD.sub("", text)
     kind = _question(text, core)
-    codes = {code for code, pattern in _PLAIN_CODES if (m := pattern.search(text)) and _holds(code, kind, m.start())}
+    some = bool(_ANY.search(text))
+    codes = {code for code, pattern in _PLAIN_CODES if some and (m := pattern.search(text)) and _holds(code, kind, m.start())}
+    if _STOCK.search(text):
+        codes.add("stock")
     if kind == "open" or kind == "closed":
         codes.add(kind)
-    if _MINIMISE.search(text) or (not kind and _BRUSH_OFF.search(text)):
+    if some and (_MINIMISE.search(text) or (not kind and _BRUSH_OFF.search(text))):
         codes.add("minimise")
     unquoted = _QUOTED.sub("", text)  # the client's own words, given back, tell nothing of the therapist
     if kind == "" and (_SELF.search(unquoted) or (_OWN.search(unquoted) and not re.search(r"\byou", unquoted))):
         codes.add("self")
     if "confront" in codes and "self" in codes:
         codes.discard("self")
-    advice = bool(_PERSUADE.search(text) or (not kind and _IMPERATIVE.match(core)))
+    advice = bool((some and _PERSUADE.search(text)) or (not kind and _IMPERATIVE.match(core)))
     own = tuple(_WORDS.findall(text))
     named = frozenset(w for w in own if tags(w) & _FEELING)
     return _Sentence(text, kind, frozenset(codes), advice, own, frozenset(content(words(text))), named)

@@ -8,9 +8,9 @@ apostrophe between two letters may be missing from the text, as people leave it 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,39 @@ def phrases(name: str) -> re.Pattern[str]:
 
 
 @cache
-def present(name: str) -> re.Pattern[str]:
-    """Return a pattern that matches wherever the one of `phrases` does, three times as fast, for yes/no tests.
+def present(*names: str) -> re.Pattern[str]:
+    """Return a pattern that matches wherever one of `phrases` for these names does, three times as fast, for yes/no tests.
 
-    Alternatives are laid out as a prefix tree, so that a first letter rules most of them out.  Which of two alternatives at one
-    place wins may differ, and with it where the match ends.  Entries that are no plain lists stay as they are.
+    Alternatives are laid out as a prefix tree, so that a first letter rules most of them out; many entries in one tree cost little
+    more than one.  Which of two alternatives at one place wins may differ, and with it where the match ends.  Of a single name, an
+    entry that is no plain list stays as it is.
+
+    Raises:
+        TypeError: When one of several entries is no plain list.
     """
     data = _file("phrases.yaml")
-    if not isinstance(data["phrases"][name], list):
-        return phrases(name)
-    items = [x for entry in data["phrases"][name] for y in _alternatives(_filled(entry, data)) for x in _unfolded(y)]
-    return re.compile(rf"\b(?:{tree(list(dict.fromkeys(items)))})\b")
+    entries = [data["phrases"][name] for name in names]
+    if len(names) == 1 and not isinstance(entries[0], list):
+        return phrases(names[0])
+    if odd := [name for name, entry in zip(names, entries, strict=True) if not isinstance(entry, list)]:
+        raise TypeError(f"phrases.yaml: {', '.join(odd)}: only plain lists can be joined in one pattern")
+    return re.compile(rf"\b(?:{tree(_items(chain.from_iterable(entries), data))})\b")
+
+
+@cache
+def danger() -> re.Pattern[str]:
+    """Return a pattern that matches wherever one of the graded entries (`risk_entries`) does, laid out as in `present`."""
+    data = _file("risk.yaml")
+    entries = [data["phrases"][name] for name in risk_entries()]
+    (head, tail), *others = dict.fromkeys((entry["head"], entry["tail"]) for entry in entries)
+    if others:
+        raise ValueError("risk.yaml: the graded entries (risk.<kind>.<grade>) need the same head and tail")
+    items = _items(chain.from_iterable(entry["any"] for entry in entries), data)
+    return re.compile(head + tree([_INSIDE.sub("'?", x) for x in items]) + tail)
+
+
+def _items(lines: Iterable[str], data: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(x for line in lines for y in _alternatives(_filled(line, data)) for x in _unfolded(y)))
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, get_args
 
 from pixel_synth.records import Evidence
 from pixel_synth.scorers import urgency_model
-from pixel_synth.scorers.phrases import phrases, risk_entries
+from pixel_synth.scorers.phrases import danger, phrases, risk_entries
 from pixel_synth.scorers.talk import Talk, Turn, of_text, span
 from pixel_synth.scorers.text import NEGATION, STOP, words
 
@@ -34,6 +34,7 @@ Status = Literal["current", "past", "denied", "other", "idiom", "story", "asked"
 _ENTRIES: tuple[tuple[int, Kind, re.Pattern[str]], ...] = tuple(
     (int(name.rpartition(".")[2]), kind, phrases(name)) for name in risk_entries() for kind in KINDS if name.split(".")[1] == kind
 )
+_DANGER = danger()
 _IDIOM, _OTHER, _PAST, _STORY, _NOW = (phrases(f"risk.{name}") for name in ("idiom", "other", "past", "story", "now"))
 _OWN_NEGATION = re.compile(
     r"(?:don'?t|didn'?t|do not|not|never|wouldn'?t|shouldn'?t|can'?t|cannot|nothing|no|nobody|won'?t|isn'?t|haven'?t)\b"
@@ -106,6 +107,7 @@ def all_mentions(turn: Turn) -> tuple[Mention, ...]:
     found = [
         Mention(turn, sentence.start + m.start(), sentence.start + m.end(), grade, kind, _status(sentence.text, m, grade, kind))
         for sentence in turn.sentences
+        if _DANGER.search(sentence.text)  # most hold nothing
         for grade, kind, pattern in _ENTRIES
         for m in pattern.finditer(sentence.text)
     ]
@@ -209,14 +211,14 @@ def _telling(turn: Turn, start: int, end: int) -> list[Evidence]:
 def _of_window(turn: Turn, start: int, end: int, session: bool) -> Urgency:
     found = [m for m in all_mentions(turn) if start <= m.start < end]
     current = [m for m in found if m.status == "current"]
-    said = urgency_model.tokens(turn.text[start:end])
-    q = urgency_model.at_least(urgency_model.features(said, marks(found)))
+    heard = [urgency_model.hear(s.text) for s in turn.sentences if start <= s.start < end]
+    q = urgency_model.at_least(urgency_model.features(heard, marks(found)))
     surely = urgency_model.in_session(q)[1] >= urgency_model.SESSION_CUT if session else q[1] >= urgency_model.model().urgent_cut
     by_phrases = _LEVELS[max((m.grade for m in current), default=0)]
     level = combined(by_phrases, q, session)
     kinds = list(dict.fromkeys(m.kind for m in sorted(current, key=lambda m: -m.grade)))
     if level and not kinds:
-        named = [name for _, name in urgency_model.classes([urgency_model.stem(t.word) for t in said])]
+        named = [name for _, name in urgency_model.classes([w for s in heard for w in s.stems])]
         tally = {kind: sum(_WORD_CLASS.get(name) == kind for name in named) for kind in KINDS}
         kinds = [kind for kind in KINDS if tally[kind] and tally[kind] == max(tally.values())]
     evidence = [span(turn, m.start, m.end, m.label) for m in current] or (_telling(turn, start, end) if level else [])

@@ -20,13 +20,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from array import array
 from base64 import b64decode
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32, decompress
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pixel_synth.records import Evidence
 from pixel_synth.scorers.lexicon import word_set
@@ -46,25 +48,25 @@ CLASSES = (
 _WORD = re.compile("[a-z0-9]+")
 FAR = -3.25  # below it lie two of the 290 phrases that are found in the training lines
 _PAIR = 0.7  # what a pair of words counts against a word; of a few settings tried in cross-validation none was clearly better
-Vector = tuple[float, ...]
+Rules = NDArray[np.float64]  # a number per rule
 
 
 class Model(NamedTuple):
     """The weights: per rule an intercept, a scale, a cut of the logit, and one signed byte per bucket."""
 
     version: str
-    intercepts: Vector
-    cuts: Vector
-    scales: Vector
-    weights: tuple[array[int], ...]
+    intercepts: Rules
+    cuts: tuple[float, ...]
+    scales: Rules
+    weights: Rules
 
 
 @cache
 def model() -> Model:
     """Return the model in ``rules.json``."""
     data = json.loads(Path(__file__).with_name("rules.json").read_text(encoding="utf-8"))
-    weights = tuple(array("b", decompress(b64decode(w))) for w in data["weights"])
-    return Model(data["version"], tuple(data["intercepts"]), tuple(data["cuts"]), tuple(data["scales"]), weights)
+    weights = np.array([np.frombuffer(decompress(b64decode(w)), dtype=np.int8) for w in data["weights"]], dtype=np.float64)
+    return Model(data["version"], np.array(data["intercepts"]), tuple(data["cuts"]), np.array(data["scales"]), weights)
 
 
 @cache
@@ -92,7 +94,12 @@ def of_word(word: str) -> list[tuple[int, float]]:
 
 def of_pair(first: str, second: str) -> list[tuple[int, float]]:
     """Return (bucket, value) of two words that follow each other."""
-    return [(_bucket(f"b:{stem(first)} {stem(second)}"), _PAIR)]
+    return [(_pair(stem(first), stem(second)), _PAIR)]
+
+
+@lru_cache(maxsize=20_000)
+def _pair(first: str, second: str) -> int:
+    return _bucket(f"b:{first} {second}")
 
 
 def tokens(sentence: str) -> list[str]:
@@ -100,35 +107,27 @@ def tokens(sentence: str) -> list[str]:
     return ["<", *_WORD.findall(sentence.replace("'", "")), "?" if sentence.endswith("?") else "."]
 
 
-def _sum(features: list[tuple[int, float]]) -> Vector:
-    return tuple(sum(w[i] * v for i, v in features) for w in model().weights)
-
-
 @lru_cache(maxsize=50_000)
-def _word(word: str) -> Vector:
-    return _sum(of_word(word))
-
-
-@lru_cache(maxsize=200_000)
-def _pair(first: str, second: str) -> Vector:
-    return _sum(of_pair(first, second))
+def _word(word: str) -> Rules:
+    buckets, values = zip(*of_word(word), strict=True)
+    return np.array([math.fsum(row) for row in model().weights[:, buckets] * np.array(values)])
 
 
 @lru_cache(maxsize=4096)
-def _sentence(sentence: str) -> tuple[int, Vector]:
+def _sentence(sentence: str) -> tuple[int, Rules]:
     """Return a sentence's number of words and its sum of weights per rule."""
     found = tokens(sentence)
-    parts = [*map(_word, found[1:-1]), *(_pair(a, b) for a, b in pairwise(found))]
-    return len(found) - 2, tuple(map(sum, zip(*parts, strict=True)))
+    pairs = list(starmap(_pair, pairwise(map(stem, found))))
+    return len(found) - 2, sum(map(_word, found[1:-1]), _PAIR * model().weights[:, pairs].sum(axis=1))
 
 
-def logits(sentences: list[str]) -> Vector:
+def logits(sentences: list[str]) -> list[float]:
     """Return per rule the logit that these sentences (folded, one after the other) break it."""
     parts = [_sentence(s) for s in sentences]
     n = math.sqrt(max(1, sum(count for count, _ in parts)))
-    sums = map(sum, zip(*(v for _, v in parts), strict=True))
     m = model()
-    return tuple(b + scale * s / n for b, scale, s in zip(m.intercepts, m.scales, sums, strict=True))
+    found: list[float] = (m.intercepts + m.scales * sum(v for _, v in parts) / n).tolist()
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -18,19 +18,22 @@ from typing import Literal, NamedTuple
 
 from pixel_synth.records import Evidence
 from pixel_synth.scorers import rules_model
-from pixel_synth.scorers.phrases import phrases
+from pixel_synth.scorers.phrases import phrases, present
 from pixel_synth.scorers.talk import Talk, Turn, span
 from pixel_synth.scorers.text import negated
 
 Needs = Literal["stated", "advised", "on topic"]
 RULES = ("cl.no_diagnosis", "cl.no_dosage", "cl.no_guarantee", "cl.no_harm", "cl.no_dual", "cl.no_secrecy", "cl.boundaries")
 DISMISSAL = "cl.no_dismissal"
-_STATED = {rule: phrases(rule) for rule in (*RULES, DISMISSAL)}
-_ADVISED: tuple[tuple[str, Needs, re.Pattern[str]], ...] = (
-    ("cl.no_dosage", "advised", phrases("cl.no_dosage.advised")),
-    ("cl.no_dosage", "on topic", phrases("cl.no_dosage.topic")),
-    ("cl.no_harm", "advised", phrases("cl.no_harm.advised")),
+_EVERY = frozenset((*RULES, DISMISSAL))
+_ENTRIES: tuple[tuple[str, Needs, str], ...] = (
+    *((rule, "stated", rule) for rule in (*RULES, DISMISSAL)),
+    ("cl.no_dosage", "advised", "cl.no_dosage.advised"),
+    ("cl.no_dosage", "on topic", "cl.no_dosage.topic"),
+    ("cl.no_harm", "advised", "cl.no_harm.advised"),
 )
+# Rule, need, the pattern for spans and the fast one that rules most sentences out.
+_LOOKED_FOR = tuple((rule, needs, phrases(name), present(name)) for rule, needs, name in _ENTRIES)
 _MEDICINE = phrases("rule.medicine")
 _ADVICE = phrases("rule.advised")
 _REFLECTED = phrases("rule.reflected")
@@ -49,7 +52,6 @@ _TAG = re.compile(
     r",? (?:ok|okay|right|all right|alright|yes|yeah|no|deal|agreed|hm+|eh|isn't it|aren't you|won't you|don't you think|shall we|fair)\?$"
 )
 _INVITES = re.compile(r"\b(?:why (?:don't|not)|how about|what if (?:you|we)|shall we|fancy)\b")
-_EVERY = frozenset(_STATED)
 # In these the phrase itself holds a negation; "can't promise not to tell" is looked for instead.
 _NEGATION_INSIDE = frozenset({"cl.no_secrecy", "cl.boundaries", DISMISSAL})
 
@@ -64,12 +66,8 @@ class Found(NamedTuple):
 
 
 def _candidates(sentence: str, rules: frozenset[str]) -> Iterator[Found]:
-    for rule, pattern in _STATED.items():
-        if rule in rules:
-            for m in pattern.finditer(sentence):
-                yield Found(rule, m.start(), m.end(), "stated")
-    for rule, needs, pattern in _ADVISED:
-        if rule in rules:
+    for rule, needs, pattern, anywhere in _LOOKED_FOR:
+        if rule in rules and anywhere.search(sentence):
             for m in pattern.finditer(sentence):
                 yield Found(rule, m.start(), m.end(), needs)
 

@@ -2,7 +2,8 @@
 
 P(level >= k | words), k = 1, 2, 3, is a logistic regression of its own (cumulative logits of an ordinal scale; Agresti, 2010) with
 one weight per hashed feature (Weinberger et al., 2009), trained by ``calibration/urgency/train.py`` and kept as
-eight-bit numbers in ``urgency.json``.  Nothing but the standard library is needed to read it: about a millisecond an utterance.
+eight-bit numbers in ``urgency.json``.  All features of a group weigh the same, so that weights are added up as whole numbers, which
+has one result in any order: about a tenth of a millisecond an utterance.
 
 The labels were written to order with the definition of the levels; no clinician rated them.  The probabilities are calibrated on
 that mix of levels (a quarter each), not on how rare emergencies are where the model is used.
@@ -13,19 +14,24 @@ from __future__ import annotations
 import json
 import math
 import re
-from array import array
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import accumulate, chain, starmap, zip_longest
+from operator import mul
 from pathlib import Path
 from typing import Literal, NamedTuple
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pixel_synth.scorers.phrases import concepts
 from pixel_synth.scorers.text import stem
 
 BUCKETS = 1 << 14
+Vector = NDArray[np.int64]
+_BEFORE: Vector = np.zeros(1, dtype=np.int64)  # before the first key of a letter group
 _TYPED = {
     "u": "you", "ur": "your", "r": "are", "rn": "right now", "gonna": "going to", "gunna": "going to", "finna": "going to",
     "wanna": "want to",
@@ -37,7 +43,7 @@ _TYPED = {
     "srry": "sorry", "mom": "mum", "mam": "mum", "mama": "mum", "mommy": "mum", "daddy": "dad",
 }  # fmt: skip
 _NOT = frozenset("not no never dont didnt isnt arent wasnt wont wouldnt cant couldnt havent hasnt without aint nothing nobody".split())
-_LONGEST = 4  # words of the longest phrase of a class
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
 
 class Token(NamedTuple):
@@ -48,13 +54,15 @@ class Token(NamedTuple):
     end: int
 
 
+@lru_cache(maxsize=50_000)
+def _written(word: str) -> tuple[str, ...]:
+    bare = word.replace("'", "")
+    return tuple(_TYPED.get(bare, bare).split())
+
+
 def tokens(folded: str) -> list[Token]:
     """Return the words without apostrophes, typed short forms written out."""
-    return [
-        Token(word, m.start(), m.end())
-        for m in re.finditer(r"[a-z0-9]+(?:'[a-z]+)*", folded)
-        for word in _TYPED.get(m[0].replace("'", ""), m[0].replace("'", "")).split()
-    ]
+    return [Token(word, m.start(), m.end()) for m in _WORD.finditer(folded) for word in _written(m[0])]
 
 
 @cache
@@ -67,51 +75,112 @@ def _classes() -> dict[str, tuple[str, ...]]:
     return table
 
 
-def classes(stems: Sequence[str]) -> list[tuple[int, str]]:
-    """Return (place, class) of every word or phrase that belongs to one, in order; ``not:`` before a class that is negated."""
-    table, found = _classes(), []
-    for i in range(len(stems)):
-        for n in range(min(_LONGEST, len(stems) - i), 0, -1):
-            for name in table.get(" ".join(stems[i : i + n]), ()):
-                no = n == 1 and any(w in _NOT for w in stems[max(0, i - 3) : i])
-                found.append((i, f"not:{name}" if no else name))
+@cache
+def _longest() -> dict[tuple[str, str], int]:
+    """Return the two words that longer phrases of a class begin with, and the number of words of their longest phrase."""
+    found: dict[tuple[str, str], int] = {}
+    for key in map(str.split, _classes()):
+        if len(key) > 1:
+            found[key[0], key[1]] = max(len(key), found.get((key[0], key[1]), 0))
     return found
 
 
-@lru_cache(maxsize=100_000)
+def classes(stems: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (place, class) of every word or phrase that belongs to one, in order; ``not:`` before a class that is negated."""
+    table, longest, found = _classes(), _longest(), []
+    for i, pair in enumerate(zip_longest(stems, stems[1:])):
+        if pair in longest:
+            for n in range(min(longest[pair], len(stems) - i), 1, -1):
+                found += [(i, name) for name in table.get(" ".join(stems[i : i + n]), ())]
+        if names := table.get(stems[i]):
+            no = "not:" if any(w in _NOT for w in stems[max(0, i - 3) : i]) else ""
+            found += [(i, no + name) for name in names]
+    return found
+
+
 def _bucket(feature: str) -> int:
     return crc32(feature.encode()) % BUCKETS
 
 
-def _letters(word: str) -> Iterable[str]:
+@lru_cache(maxsize=50_000)
+def _stem_bucket(word: str) -> int:
+    return _bucket(f"w:{word}")
+
+
+@lru_cache(maxsize=20_000)  # windows overlap
+def _pair(first: str, second: str) -> int:
+    return _bucket(f"b:{first} {second}")
+
+
+@lru_cache(maxsize=20_000)
+def _gap(first: str, third: str) -> int:
+    return _bucket(f"s:{first} {third}")
+
+
+@lru_cache(maxsize=20_000)
+def _letters(word: str) -> Vector:
+    """Return the letter groups of a word, each as its bytes, which tell it from all others, followed by the bits of its bucket."""
     edged = f"<{word}>"
-    return (f"c:{edged[i : i + n]}" for n in (3, 4, 5) for i in range(max(0, len(edged) - n + 1)))
+    found = {edged[i : i + n] for n in (3, 4, 5) for i in range(max(0, len(edged) - n + 1))}
+    return np.array([int.from_bytes(group.encode()) * BUCKETS + _bucket(f"c:{group}") for group in found], dtype=np.int64)
 
 
-def features(found: Sequence[Token], marks: Iterable[str]) -> list[tuple[int, float]]:
-    """Return (bucket, value) of an utterance's features.
+class Row(NamedTuple):
+    """Features of an utterance: their buckets group by group, where each group starts, and the value that its features have."""
 
-    Words, pairs, pairs over a gap, letter groups, word classes and graded phrases have a fixed length each, however many there are.
+    buckets: Vector
+    starts: list[int]
+    values: list[float]
+
+
+class Heard(NamedTuple):
+    """What the model takes from a sentence: its words and stems, and the keys of its letter groups."""
+
+    words: list[str]
+    stems: list[str]
+    letters: Vector
+
+
+@lru_cache(maxsize=512)  # a sentence stands in several windows
+def hear(folded: str) -> Heard:
+    """Read a sentence."""
+    said = list(chain.from_iterable(map(_written, _WORD.findall(folded))))
+    return Heard(said, list(map(stem, said)), _unique([_letters(w) for w in set(said)]))
+
+
+def _unique(keys: Sequence[Vector]) -> Vector:
+    found: Vector = np.sort(np.concatenate([_BEFORE, *keys]))
+    new: Vector = found[1:] != found[:-1]
+    return found[1:][new]
+
+
+def features(heard: Sequence[Heard], marks: Iterable[str]) -> Row:
+    """Return an utterance's features.
+
+    Words, pairs, pairs over a gap, word classes, graded phrases and letter groups have a fixed length each, however many there are.
 
     Args:
-        found: Its words.
+        heard: Its sentences, from `hear`.
         marks: Names of the graded phrases in it, from `risk.marks`.
     """
-    plain = [t.word for t in found]
-    stems = [stem(w) for w in plain]
+    said = [w for sentence in heard for w in sentence.words]
+    stems = [w for sentence in heard for w in sentence.stems]
     groups = (
-        {f"w:{s}" for s in stems},
-        {f"b:{a} {b}" for a, b in pairwise(["<", *plain, ">"])},
-        {f"s:{a} {b}" for a, b in zip(stems, stems[2:], strict=False)},
-        {c for w in set(plain) for c in _letters(w)},
-        {f"k:{name}" for _, name in classes(stems)},
-        {f"m:{mark}" for mark in marks},
+        list(map(_stem_bucket, set(stems))),
+        list(starmap(_pair, set(zip(["<", *said], [*said, ">"], strict=True)))),
+        list(starmap(_gap, set(zip(stems, stems[2:], strict=False)))),
+        [_bucket(f"k:{name}") for name in {name for _, name in classes(stems)}],
+        [_bucket(f"m:{mark}") for mark in set(marks)],
     )
-    return [(_bucket(f), weight / math.sqrt(len(group))) for group, weight in zip(groups, _SHARES, strict=True) for f in sorted(group)]
+    letters = _unique([sentence.letters for sentence in heard]) & (BUCKETS - 1)
+    sizes = [*map(len, groups), len(letters)]
+    known = [(size, share / math.sqrt(size)) for size, share in zip(sizes, _SHARES, strict=True) if size]
+    starts = [0, *accumulate(size for size, _ in known)][:-1]
+    return Row(np.concatenate([list(chain.from_iterable(groups)), letters]), starts, [value for _, value in known])
 
 
 # Share of each group of features; of a dozen settings tried in cross-validation on the training files none was clearly better.
-_SHARES = (1.0, 0.7, 0.5, 1.0, 1.0, 1.5)
+_SHARES = (1.0, 0.7, 0.5, 1.0, 1.5, 1.0)
 
 
 class Model(NamedTuple):
@@ -120,7 +189,7 @@ class Model(NamedTuple):
     version: str
     intercepts: tuple[float, ...]
     scales: tuple[float, ...]
-    weights: tuple[array[int], ...]
+    weights: NDArray[np.int32]
     urgent_cut: float  # P(level >= 2) from which at least 95% of the training utterances, left out in turn, are urgent or emergencies
 
 
@@ -128,7 +197,7 @@ class Model(NamedTuple):
 def model() -> Model:
     """Return the model in ``urgency.json``."""
     data = json.loads(Path(__file__).with_name("urgency.json").read_text(encoding="utf-8"))
-    weights = tuple(array("b", b64decode(w)) for w in data["weights"])
+    weights = np.array([np.frombuffer(b64decode(w), dtype=np.int8) for w in data["weights"]], dtype=np.int32)
     return Model(data["version"], tuple(data["intercepts"]), tuple(data["scales"]), weights, data["urgent_cut"])
 
 
@@ -137,10 +206,11 @@ def sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else 1.0 - 1.0 / (1.0 + math.exp(x))
 
 
-def at_least(row: Sequence[tuple[int, float]], m: Model | None = None) -> tuple[float, float, float]:
+def at_least(row: Row, m: Model | None = None) -> tuple[float, float, float]:
     """Return P(level >= 1), P(level >= 2), P(level >= 3), made non-increasing."""
     m = m or model()
-    q = [sigmoid(b + scale * sum(w[i] * v for i, v in row)) for b, scale, w in zip(m.intercepts, m.scales, m.weights, strict=True)]
+    sums = np.add.reduceat(m.weights[:, row.buckets], row.starts, axis=1).tolist()
+    q = [sigmoid(b + scale * sum(map(mul, own, row.values))) for b, scale, own in zip(m.intercepts, m.scales, sums, strict=True)]
     return q[0], min(q[:2]), min(q)
 
 
@@ -182,19 +252,22 @@ def push(word: str, m: Model | None = None) -> float:
     """Return how much one word by itself speaks for an emergency or urgency (sum of its weights, P >= 2 and P >= 3)."""
     m = m or model()
     own = [_bucket(f"w:{stem(word)}"), *(_bucket(f"k:{name}") for _, name in classes([stem(word)]))]
-    return sum(m.scales[k] * m.weights[k][i] for k in (1, 2) for i in own)
+    return sum(m.scales[k] * float(m.weights[k, i]) for k in (1, 2) for i in own)
 
 
 __all__ = [
     "BUCKETS",
     "COST",
     "SESSION_CUT",
+    "Heard",
     "Model",
+    "Row",
     "Token",
     "at_least",
     "classes",
     "decide",
     "features",
+    "hear",
     "in_session",
     "model",
     "push",

@@ -9,7 +9,7 @@ from pixel_synth.records import Conversation
 from pixel_synth.scorers import SCORERS, overall, risk, score_all, urgency_model
 from pixel_synth.scorers.clinical_compliance import dangers
 from pixel_synth.scorers.talk import of_text, read
-from pixel_synth.scorers.urgency_model import at_least, decide, features, in_session, model, tokens
+from pixel_synth.scorers.urgency_model import at_least, decide, features, hear, in_session, model
 
 EMERGENCIES = (
     ("I took the whole box an hour ago and I feel sick.", "suicide"),
@@ -107,7 +107,7 @@ def test_costs_of_error_grow_with_what_is_missed_and_decisions_follow_them() -> 
 
 def test_probabilities_fall_with_the_level_and_a_session_expects_less() -> None:
     for said, _ in EMERGENCIES:
-        q = at_least(features(tokens(said.lower()), risk.marks(risk.all_mentions(of_text(said).client[0]))))
+        q = at_least(features([hear(said.lower())], risk.marks(risk.all_mentions(of_text(said).client[0]))))
         assert 1 >= q[0] >= q[1] >= q[2] >= 0
         moved = in_session(q)
         assert moved[0] >= moved[1] >= moved[2]
