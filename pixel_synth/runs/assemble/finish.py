@@ -29,7 +29,7 @@ def finish(assembly: Assembly) -> int:
     trail(assembly)
     beside.append(write_card(run.path))
     run.write_manifest([*data, *beside])
-    found = report(run.path)
+    found = report(run.path, speed=True)
     beside += write(found, run.path)
     with whole(run.path / "validation.json") as file:
         file.write(found.validation.model_dump_json(indent=1) + "\n")
