@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from pixel_synth.mix.quota import largest_remainder
 from pixel_synth.prove.rules.rule import ASIDE, About, Check, Place, Rule, answer, unjudged
 from pixel_synth.recipe import CATEGORIES
 from pixel_synth.records import Conversation
@@ -13,7 +14,7 @@ MORE = "add records of it, or let the mix shrink (when_short = shrink), which ke
 
 
 class Sizes(Check):
-    """Records per category against ``total`` times ratio, exact to one record, and shares against the ratios."""
+    """Records per category against ``total`` times ratio by largest remainder, as the mix deals them, and shares against the ratios."""
 
     def __init__(self, about: About) -> None:
         super().__init__(about)
@@ -69,12 +70,9 @@ class Sizes(Check):
         id, ratio = f"size.{category}", self.ratios.get(category, 0.0)
         if total is None:
             return unjudged(id, "not applicable: no recipe says how many records are wanted (--total N)")
-        wanted, found = ratio * total, self.counts[category]
-        passed = abs(found - wanted) < 1
-        short = self.short(category)
-        why = f"{found - wanted:+,.0f} records" + (f"; a shortfall that mix.json names ({short:,})" if short else "")
-        declared = short > 0 and abs(found + short - wanted) < 1
-        return answer(id, passed, f"{wanted:,.0f} ± 1", f"{found:,}", why, MORE, shortfall=declared)
+        wanted, found, short = largest_remainder(total, self.ratios)[category] if ratio else 0, self.counts[category], self.short(category)
+        why = f"{found - wanted:+,} records" + (f"; a shortfall that mix.json names ({short:,})" if short else "")
+        return answer(id, found == wanted, f"{wanted:,}", f"{found:,}", why, MORE, shortfall=short > 0 and found + short == wanted)
 
     def _share(self, category: str) -> Rule:
         id, ratio = f"share.{category}", self.ratios.get(category, 0.0)
