@@ -13,6 +13,7 @@ from small_dataset import COMPOSED, MAIL, PLANTED, make, stages, write_inputs
 
 from pixel_synth.jsonl import conversations
 from pixel_synth.plan import Plan
+from pixel_synth.prove.audit import verify_run
 from pixel_synth.recipe import CATEGORIES
 from pixel_synth.records import Blueprint, Conversation
 from pixel_synth.runs.directory import Run
@@ -72,3 +73,39 @@ def test_a_finished_dataset_is_not_made_again(made: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.count("done before") == 7
     assert (made / "manifest.json").read_bytes() == before
     assert not Run.open(made).damaged()
+
+
+def test_what_stands_beside_the_data_tells_the_same(made: Path) -> None:
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert {"README.md", "report.md", "validation.json", "mix.json", "splits.json"} <= manifest["files"].keys()
+    assert "audit_head" in manifest
+    assert not verify_run(made).faults
+    validation = json.loads((made / "validation.json").read_text())
+    assert not [rule for rule in validation["rules"] if rule["passed"] is False]
+    assert f"{TOTAL} records" in (made / "README.md").read_text()
+    assert "The slowest stage is" in (made / "performance.md").read_text()
+
+
+def test_a_category_that_is_short_is_told_and_not_filled(tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert make(inputs, tmp_path, "--total", 30) == 3
+    mix = {q["category"]: q for q in json.loads((tmp_path / "dataset-001" / "mix.json").read_text())["categories"]}
+    assert (mix["personality"]["wanted"], mix["personality"]["chosen"], mix["personality"]["shortfall"]) == (3, 2, 1)
+    assert "1 missing" in capsys.readouterr().out
+
+
+def test_a_licence_that_forbids_the_use_refuses_the_run_by_name(
+    tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = inputs[1].split("=", 1)[1]
+    assert make([inputs[0], f"mental_health:CC-BY-NC-4.0={table}"], tmp_path, "--profile", "commercial") == 1
+    told = capsys.readouterr().err
+    assert "commercial forbids" in told
+    assert "answers.csv" in told
+
+
+def test_wrong_flags_are_told_before_anything_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make([], tmp_path) == 2
+    assert make([str(tmp_path)], tmp_path, "--want", "modality:cbt") == 2
+    assert make([str(tmp_path)], tmp_path, "--total", 0) == 2
+    assert not list(tmp_path.iterdir())
+    assert "nothing goes in" in capsys.readouterr().err

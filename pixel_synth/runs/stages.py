@@ -55,7 +55,8 @@ class Stages:
     def __init__(self, run: Run, say: Callable[[str], None]) -> None:
         self._run, self._say = run, say
         self.done: list[Stage] = []
-        self._chain = hashlib.sha256(run.info["content"].encode()).hexdigest()
+        # Hash of all that the stages so far rest on and wrote.
+        self.chain = hashlib.sha256(run.info["content"].encode()).hexdigest()
 
     def folder(self, name: str) -> Path:
         """Return the folder of a stage."""
@@ -72,7 +73,7 @@ class Stages:
             work: Writes the stage's files into a folder and returns its books and what else the report should know.
             into: The folder of its files, when that is not its own below ``stages/``.
         """
-        text = json.dumps([name, self._chain, decides], sort_keys=True, default=str)
+        text = json.dumps([name, self.chain, decides], sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self.folder(name)
         place, found = into or folder, kept(folder)
@@ -81,7 +82,7 @@ class Stages:
         else:
             self._say(f"{name:<16} done before: {found.books}")
         self.done.append(found)
-        self._chain = hashlib.sha256(f"{self._chain}{key}{sorted(found.outputs.items())}".encode()).hexdigest()
+        self.chain = hashlib.sha256(f"{self.chain}{key}{sorted(found.outputs.items())}".encode()).hexdigest()
         return found
 
     def _work(

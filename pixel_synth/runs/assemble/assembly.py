@@ -44,6 +44,11 @@ class Assembly:
         """The stages so far."""
         return self._stages.done
 
+    @property
+    def version(self) -> str:
+        """Hash of all that the stages rest on and wrote."""
+        return self._stages.chain
+
     def folder(self, name: str) -> Path:
         """Return the folder of a stage."""
         return self._stages.folder(name)
