@@ -48,6 +48,7 @@ class Recipe(Record):
     profile: Profile = Field(default="research", description="what the dataset may be used for; licences that forbid it are refused")
     languages: Words = Field(default=("en",), description="ISO 639-1 codes that are kept")
     redact: bool = Field(default=True, description="take personal data out; only for data that holds none may this be false")
+    names: str = Field(default="", description="spaCy pipeline, name or folder, that finds names of people (extra: names)")
     jaccard: Annotated[float, Field(gt=0.0, le=1.0)] = Field(default=0.8, description="least Jaccard similarity of near duplicates")
     semantic: bool = Field(default=False, description="also drop duplicates in meaning (extra: semantic)")
     evaluation: Words = Field(default=(), description="files of evaluation sets whose text must not occur in the dataset")

@@ -35,6 +35,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
     clean = p.add_argument_group("what stays")
     clean.add_argument("--language", action="append", metavar="CODE", help="languages that are kept (default en); may be repeated")
     clean.add_argument("--no-redact", action="store_true", help="leave personal data in; only for data that holds none")
+    clean.add_argument("--names", metavar="MODEL", help="spaCy pipeline that finds names of people (extra: names)")
     clean.add_argument("--jaccard", type=float, metavar="J", help="least similarity of near duplicates (default 0.8)")
     clean.add_argument("--semantic", action="store_true", default=None, help="also drop duplicates in meaning (extra: semantic)")
     clean.add_argument("--evaluation", action="append", metavar="FILE", help="evaluation set whose text must not occur; may be repeated")
@@ -86,7 +87,7 @@ def flags(args: argparse.Namespace) -> dict[str, Any]:
     lists = {"source": "sources", "input": "inputs", "language": "languages", "evaluation": "evaluation", "format": "formats"}
     names = {"strategy": "mixing", "split": "splitting"}
     plain = (
-        "mirror cache profile jaccard semantic total least_quality unscored seed order tokenizer max_tokens out workers when_short"
+        "names mirror cache profile jaccard semantic total least_quality unscored seed order tokenizer max_tokens out workers when_short"
     ).split()
     given: dict[str, Any] = {name: getattr(args, name) for name in plain}
     given |= {name: getattr(args, flag) for flag, name in names.items()}

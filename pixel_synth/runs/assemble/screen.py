@@ -13,8 +13,9 @@ from pixel_synth.books import Dropped
 from pixel_synth.curate.categorise import categorise
 from pixel_synth.curate.decontaminate import Decontaminate
 from pixel_synth.curate.language import Language
-from pixel_synth.curate.redact import Audit, redact
+from pixel_synth.curate.redact import Audit, Redactor
 from pixel_synth.curate.unsafe import Unsafe
+from pixel_synth.errors import RecordError
 from pixel_synth.recipe import Recipe
 from pixel_synth.records import Conversation, Record
 from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
@@ -28,7 +29,12 @@ SURE = 0.7  # confidence from which a record that is about another matter leaves
 def screen(assembly: Assembly, folder: Path) -> Result:
     """Screen what was gathered."""
     source, recipe = assembly.folder("01-gather") / "kept.jsonl", assembly.recipe
-    options: dict[str, Any] = {"languages": recipe.languages, "evaluation": recipe.evaluation, "redacting": recipe.redact}
+    options: dict[str, Any] = {
+        "languages": recipe.languages,
+        "evaluation": recipe.evaluation,
+        "redacting": recipe.redact,
+        "names": recipe.names,
+    }
     with assembly.progress(lines_of(source), "records screened") as show:
         books = each(source, folder, Task("screen", screener, options, ("redactions", "moved")), assembly.workers, show)
     audit = assembly.private / AUDIT
@@ -37,12 +43,13 @@ def screen(assembly: Assembly, folder: Path) -> Result:
     return books, {
         "moved": lines_of(folder / "moved.jsonl"),
         "redacted": recipe.redact,
-        "names": "not looked for: no model that finds names is part of this",
+        "names": Redactor(recipe.names).note.removeprefix("names were ") if recipe.redact else "",
     }
 
 
-def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting: bool) -> Work:
+def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting: bool, names: str) -> Work:
     """Return the work of one process."""
+    redactor = Redactor(names)
     keepers = (Language(tuple(languages)), Unsafe(), Decontaminate(tuple(Path(p) for p in evaluation)))
 
     def work(record: Conversation) -> Worked:
@@ -57,7 +64,10 @@ def screener(languages: tuple[str, ...], evaluation: tuple[str, ...], redacting:
         if moved:
             found = found.model_copy(update={"category": "auxiliary"})
         if redacting:
-            found, findings = redact(found)
+            try:
+                found, findings = redactor.redact(found)
+            except RecordError as error:
+                return Worked(Dropped(f"redact: {error.message}"), {})
             beside["redactions"] = [Audit(id=found.id, finding=f).line() for f in findings]
         return Worked(found, beside)
 
@@ -93,4 +103,4 @@ def elsewhere(record: Conversation) -> Moved | None:
 def decides(recipe: Recipe) -> dict[str, Any]:
     """Return what screening depends on besides the records."""
     evaluation = {path: sha256_of(Path(path)) for path in recipe.evaluation if Path(path).is_file()}
-    return {**parts(recipe, "languages", "redact"), "evaluation": evaluation}
+    return {**parts(recipe, "languages", "redact", "names"), "evaluation": evaluation}
