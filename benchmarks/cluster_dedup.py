@@ -136,7 +136,9 @@ def main() -> None:
     args.add_argument("--folder", type=Path, help="folder that all nodes see; a temporary one by default")
     given = args.parse_args()
     if given.address == "local":  # listens on this machine only, and with a key that is nowhere else
-        os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(
+            RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)
+        )
     # The workers import this file and the toolkit as this process does.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     import ray  # reads the environment as it is now
