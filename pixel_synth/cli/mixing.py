@@ -61,7 +61,7 @@ def _add_mix(commands: Any) -> None:
     p.add_argument("--least-quality", type=float, metavar="Q", help="floor of the overall score, 0-1; nothing below it enters")
     p.add_argument("--unscored", action="store_true", default=None, help="let records in that have no overall score")
     short = "a category has too few: leave the others at their counts (report, the default), or take less of all (shrink)"
-    p.add_argument("--when-short", choices=("report", "shrink"), default="report", help=short)
+    p.add_argument("--when-short", choices=("report", "shrink"), help=short)
     p.add_argument("--tolerance", type=float, metavar="T", help="distance from a wanted share that is good enough (default 0.02)")
     p.add_argument("--profile", choices=("research", "commercial"), help="use the dataset is for; licences that forbid it are refused")
     p.add_argument("--seed", type=int, metavar="S", help="of every draw (default 7)")
@@ -91,7 +91,7 @@ def mix(args: argparse.Namespace) -> int:
     wanted = tuple(want(text) for text in args.want) if args.want else None
     recipe = load_recipe(
         total=args.total, mixing=args.strategy, wanted=wanted, least_quality=args.least_quality, unscored=args.unscored,
-        tolerance=args.tolerance, profile=args.profile, seed=args.seed,
+        tolerance=args.tolerance, profile=args.profile, seed=args.seed, when_short=args.when_short,
     )  # fmt: skip
     with Lines(args.paths) as lines:
         items = read(lines)
@@ -103,7 +103,7 @@ def mix(args: argparse.Namespace) -> int:
                 return lines.text(item)
 
             made = choose(
-                items, recipe, ratios, text, when_short=args.when_short, even=args.traits == "even", refuse=refusing(recipe.profile)
+                items, recipe, ratios, text, when_short=recipe.when_short, even=args.traits == "even", refuse=refusing(recipe.profile)
             )
         print(mixture_text(made))
         if not args.dry_run:
