@@ -94,6 +94,20 @@ def test_a_killed_stage_goes_on_at_its_chunk(source: Path, tmp_path: Path, worke
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
+def test_a_kill_while_chunks_are_removed_loses_none(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(folder: Path, **_: Any) -> None:
+        if folder.is_dir():
+            next(folder.glob("*/kept.jsonl")).unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pixel_synth.runs.parallel.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_task(source, tmp_path / "out", 1)
+    assert run_task(source, tmp_path / "out", 1).taken == N + 1
+    assert [p.name for p in (tmp_path / "out").iterdir() if p.name.startswith(".")] == []
+
+
 def test_a_process_that_dies_ends_the_stage_with_an_error_and_keeps_what_was_done(source: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="died"):
         run_task(source, tmp_path / "out", 2, poison="r11")
@@ -146,7 +160,18 @@ def test_a_stage_whose_file_is_gone_is_made_again(run: Run) -> None:
         assert stage.outputs.keys() == {"kept.jsonl"}
         (run.path / "stages" / "01-a" / "kept.jsonl").unlink()
     assert made == ["a", "a"]
-    assert "1 taken in = 1 kept" in said[0]
+    assert "1 taken in = 1 kept" in said[-1]
+
+
+def test_a_stage_whose_file_was_changed_is_made_again_and_says_so(run: Run) -> None:
+    made: list[str] = []
+    stages_of(run)[0].run("01-a", {}, writes("a", "x", made))
+    (run.path / "stages" / "01-a" / "kept.jsonl").write_text("y")
+    stages, said = stages_of(run)
+    stages.run("01-a", {}, writes("a", "x", made))
+    assert made == ["a", "a"]
+    assert "kept.jsonl" in said[0]
+    assert (run.path / "stages" / "01-a" / "kept.jsonl").read_text() == "x"
 
 
 def test_a_stage_that_raised_is_not_done(run: Run) -> None:

@@ -4,6 +4,7 @@
 
     FOLDER/.chunks/00012/{kept.jsonl, rejects.jsonl, …, books.json}     a finished chunk; books.json is written last
     FOLDER/kept.jsonl, rejects.jsonl, …                                 all chunks in order, when every one is there
+    FOLDER/.spent/                                                      chunks on their way out, of no more use
 
 The result does not depend on the number of processes or on what was interrupted: chunks are cut by the file, not by who works.
 A process ends with its parent, however that ends, and one that dies ends the stage.
@@ -30,6 +31,7 @@ from pixel_synth.jsonl import parsed, whole
 from pixel_synth.records import Conversation
 
 CHUNK = 500  # records
+SPENT = ".spent"
 
 
 class Worked(NamedTuple):
@@ -63,6 +65,7 @@ def each(
         RunError: When a process died; what it had finished stays, and the same call goes on.
     """
     parts = folder / ".chunks"
+    shutil.rmtree(folder / SPENT, ignore_errors=True)
     parts.mkdir(parents=True, exist_ok=True)
     done = 0
     books: dict[int, Books] = {}
@@ -180,7 +183,8 @@ def _gather(parts: Path, folder: Path, chunks: int, names: Sequence[str]) -> Non
             for number in range(chunks):
                 with (parts / f"{number:05d}" / f"{name}.jsonl").open(encoding="utf-8") as part:
                     shutil.copyfileobj(part, out)
-    shutil.rmtree(parts)
+    os.replace(parts, folder / SPENT)  # at once, so that a kill leaves no chunk that says it is whole and has lost a file
+    shutil.rmtree(folder / SPENT)
 
 
 def books_of(path: Path) -> Books:

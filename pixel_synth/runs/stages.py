@@ -2,7 +2,7 @@
 
 A stage is done when its ``stage.json`` is there (written last) and its key is that of today: a hash of the stage's name, of what
 decides its result, and of the files of the stages before it.  So a changed recipe, source or earlier stage makes exactly what rests
-on it anew.
+on it anew.  Its files are held against their hashes first: one that is gone or was changed since makes the stage anew as well.
 """
 
 from __future__ import annotations
@@ -77,8 +77,11 @@ class Stages:
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self.folder(name)
         place, found = into or folder, kept(folder)
-        if found is None or found.key != key or any(not (place / file).is_file() for file in found.outputs):
-            found = self._work(name, key, folder, place, work, resuming=_begun(folder) == key)
+        changed = differing(place, found) if found and found.key == key else []
+        if changed:
+            self._say(f"{name:<16} made anew: changed or gone since it was done: {', '.join(changed)}")
+        if found is None or found.key != key or changed:
+            found = self._work(name, key, folder, place, work, resuming=_begun(folder) == key and not changed)
         else:
             self._say(f"{name:<16} done before: {found.books}")
         self.done.append(found)
@@ -111,6 +114,11 @@ def kept(folder: Path) -> Stage | None:
     """Return what a finished stage says of itself; ``None`` where it has not ended."""
     path = folder / STAGE
     return Stage.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def differing(place: Path, stage: Stage) -> list[str]:
+    """Return the files of a finished stage that are gone or are not what it wrote."""
+    return [file for file, digest in stage.outputs.items() if not (place / file).is_file() or sha256_of(place / file) != digest]
 
 
 def _begun(folder: Path) -> str:
