@@ -232,3 +232,32 @@ def test_a_wrong_flag_of_redact_ends_with_2(flags: list[str], tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     Path("in.jsonl").write_text(record("Hello.").line() + "\n", encoding="utf-8")
     assert main(["redact", "in.jsonl", *flags]) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"id": "anna.keller@posteo.de"}, "id"),
+        ({"labels": {"topic": "call +1 202 555 0143"}}, "labels.topic"),
+        ({"links": ({"id": "x", "kind": "anna.keller@posteo.de"},)}, "links.0.kind"),
+    ],
+)
+def test_a_record_with_personal_data_outside_of_its_texts_is_refused_by_field(more: dict[str, Any], told: str) -> None:
+    planted = Conversation.model_validate({**record("I am tired.", "Since when?").model_dump(), **more})
+    with pytest.raises(RecordError, match=f"personal data in {told}, ") as failed:
+        redact(planted)
+    assert "posteo" not in str(failed.value)
+    assert "555" not in str(failed.value)
+
+
+def test_a_hash_a_date_and_a_place_in_a_file_are_no_personal_data() -> None:
+    told = {"row": "talks_20200325.csv:2025550143", "created": "2020-03-25T10:11:12Z", "revision": "5141372711869174"}
+    c = record("I am tired.", "Since when?")
+    c = c.model_copy(update={"id": "5141372711869174", "provenance": c.provenance.model_copy(update=told)})
+    assert redact(c) == (c, ())
+
+
+def test_a_group_with_a_mail_address_is_hashed_whatever_its_kind() -> None:
+    c, found = redact(record("I am tired.", "Since when?").model_copy(update={"groups": ("conversation:anna.keller@posteo.de",)}))
+    assert "anna" not in c.line()
+    assert restore(c, found).groups == ("conversation:anna.keller@posteo.de",)

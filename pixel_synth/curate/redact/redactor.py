@@ -2,7 +2,9 @@
 
 What a placeholder says is the kind and a number that is the same wherever the item stands in the conversation: ``[email_1]``.  Spans of
 marks and scores move with the text; one that touched an item is widened to hold its placeholder.  The plan of a generated record is
-invented and stays, and names in generated records are invented as well and not looked for.
+invented and stays, and names in generated records are invented as well and not looked for.  Groups with personal data in their key are
+hashed.  A record with an e-mail address, telephone number or the like in its id, labels or another field that is no text is refused,
+since nothing could be put in its place there.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ NUMBERED = (
 )  # fmt: skip
 DETECTORS = (*WORDED, *NUMBERED, online.handles)
 _TITLES = frozenset({"dr", "mr", "mrs", "ms", "miss", "mx", "prof"})
+_NUMBER = re.compile(r"\d[\d ()./-]{4,}\d")  # a text without it or an @ has no item that is sure outside of talk
+_HASH = re.compile(r"(\w+:)?[0-9a-f]{16,64}")  # ids of our own, which can look like a card's number
+_ASIDE = frozenset({"id", "turns", "blueprint", "labels", "provenance", "links"})  # what is no text, and is handed out as well
 _DIGIT = re.compile(r"\d")
 KINDS = ("email", "url", "iban", "card", "id", "phone", "record", "ip", "handle", "address", "postcode", "birth_date", "age", "name")
 _PLACEHOLDER = re.compile(r"\[(email|url|iban|card|id|phone|record|ip|handle|address|postcode|birth_date|name)_(\d{1,6})\]")
@@ -80,8 +85,11 @@ class Redactor:
             people: Names that the record's source gives for it, such as the author of an answer.
 
         Raises:
-            RecordError: When a text is longer than the schema allows once the placeholders stand in it.
+            RecordError: When a text is longer than the schema allows once the placeholders stand in it, or when a field that is no text
+                holds personal data.
         """
+        if told := _told_aside(conversation):
+            raise RecordError(f"personal data in {told}, which is no text that could be redacted")
         texts = list(_texts(conversation))
         given = (*self.people, *people, *speakers(conversation))
         named = () if conversation.provenance.source == "generated" else given
@@ -115,7 +123,7 @@ def _certain(text: str) -> Iterator[Hit]:
 def speakers(conversation: Conversation) -> Iterator[str]:
     """Yield the names that the record's groups give: ``speaker:sherry-katz-lcsw`` gives Sherry Katz."""
     for group in conversation.groups:
-        if _tells(group):
+        if _named(group):
             words = [w for w in re.split(r"[\s,_-]+", group.partition(":")[2]) if w]
             words = words[1:] if words and words[0].lower().rstrip(".") in _TITLES else words
             cut = next((i for i, w in enumerate(words) if re.sub(r"\W", "", w).lower() in _letters()), len(words))
@@ -125,6 +133,26 @@ def speakers(conversation: Conversation) -> Iterator[str]:
 
 
 def _tells(group: str) -> bool:
+    """Tell whether a group's key tells who somebody is: a speaker's name, or personal data of any other kind."""
+    return _named(group) or _sure(group.partition(":")[2])
+
+
+def _sure(text: str) -> bool:
+    """Tell whether a value that is no talk holds personal data; an address on the web may stand there."""
+    if not ("@" in text or _NUMBER.search(text)) or _HASH.fullmatch(text):
+        return False
+    return any(h.kind != "url" for h in _certain(text))
+
+
+def _told_aside(c: Conversation) -> str:
+    """Return the first field that is no text and holds personal data; groups are hashed, and the words of a licence are public."""
+    for path, text in _leaves("", c.model_dump(mode="json", include=set(_ASIDE))):
+        if path != ".provenance.license" and _sure(text):
+            return path[1:]
+    return ""
+
+
+def _named(group: str) -> bool:
     """Tell whether a group is a speaker's by name: its key is neither a number nor a hash."""
     kind, _, key = group.partition(":")
     return kind == "speaker" and not re.fullmatch(r"[0-9a-f]{8,}|[\W\d_]*", key)
