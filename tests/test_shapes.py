@@ -97,6 +97,20 @@ def test_our_own_records_stay_as_they_are() -> None:
     assert one(json.loads(record.line()), Spec(source="other")) == record
 
 
+@pytest.mark.parametrize(("theirs", "found"), [("", "MIT"), ("mit", "mit"), ("CC-BY-NC-4.0", None)])
+def test_a_record_keeps_its_licence_takes_the_files_or_is_rejected_where_they_differ(theirs: str, found: str | None) -> None:
+    made = one({"question": "Why am I so tired?", "answer": "Since when are you?"})
+    assert isinstance(made, Conversation)
+    given = made.model_copy(update={"provenance": made.provenance.model_copy(update={"license": theirs})})
+    result = one(given.model_dump(mode="json"))
+    if found is None:
+        assert isinstance(result, Reject)
+        assert "CC-BY-NC-4.0" in result.reason
+    else:
+        assert isinstance(result, Conversation)
+        assert result.provenance.license == found
+
+
 def test_ids_hang_on_words_and_source_not_on_place() -> None:
     rows = [{"prompt": f"{ASK} {n}", "response": ANSWER} for n in range(5)]
     first = {r.id for r in standardise(raws(*rows), SPEC)}

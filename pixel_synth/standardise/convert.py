@@ -69,13 +69,22 @@ class Converter:
         try:
             draft = self._read(self._columns.of(raw.value))
             if isinstance(draft, Conversation):
-                asked = self._spec.category
-                return draft if asked in (None, draft.category) else draft.model_copy(update={"category": asked})
+                return self._asked(draft)
             record, repairs = self._record(draft, raw)
         except (Unfit, Unclean, Unrepairable) as error:
             return Dropped(str(error))
         self.repaired = tuple(sorted(repairs))
         return record
+
+    def _asked(self, record: Conversation) -> Conversation | Dropped:
+        """Return a row that is a record already, in the category and under the licence that were said of the file."""
+        theirs, ours = record.provenance.license, self._spec.license
+        if theirs and ours and theirs.casefold() != ours.casefold():
+            return Dropped(
+                f"licence: the record says {theirs[:80]}, and of the file was said {ours}; leave it out there if the record is right"
+            )
+        told = record.provenance if theirs or not ours else record.provenance.model_copy(update={"license": ours})
+        return record.model_copy(update={"category": self._spec.category or record.category, "provenance": told})
 
     def _record(self, draft: Draft, raw: Raw) -> tuple[Conversation, Counter[str]]:
         row = raw.value or {}
