@@ -88,7 +88,7 @@ class Source(Record):
         return Spec(
             source=self.id,
             revision=revision,
-            license=self.license,
+            license="" if self.license == "own" else self.license,  # our records name theirs
             category=self.category,
             wrote=self.wrote,
             kind=self.kind,
