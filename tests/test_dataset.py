@@ -109,3 +109,13 @@ def test_wrong_flags_are_told_before_anything_is_made(tmp_path: Path, capsys: py
     assert make([str(tmp_path)], tmp_path, "--total", 0) == 2
     assert not list(tmp_path.iterdir())
     assert "nothing goes in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [("--input", "mental_health:MIT=talks.csv"), ("--input", ".", "--evaluation", "talks.csv")])
+def test_a_file_that_is_not_there_is_told_before_anything_is_made(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make([], tmp_path / "runs", *flags) == 2
+    assert "not there: talks.csv" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

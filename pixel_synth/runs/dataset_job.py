@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pixel_synth.recipe import Recipe
     from pixel_synth.runs.assemble.assembly import Assembly
 
 SHORTFALL, INTERRUPTED = 3, 130
@@ -113,6 +114,22 @@ def wanted(text: str) -> dict[str, Any]:
         raise UsageError(f"--want {text!r} is not DIMENSION=VALUE:SHARE", hint="for example --want modality=cbt:0.3") from error
 
 
+def there(recipe: Recipe) -> None:
+    """Check that all files that a recipe names are there, before hours go into a dataset without them.
+
+    Raises:
+        UsageError: When one is not.
+    """
+    from pixel_synth.errors import UsageError
+    from pixel_synth.sources.load import as_input
+
+    named = [*(as_input(text).path for text in recipe.inputs), *map(Path, recipe.evaluation)]
+    if gone := [str(path) for path in named if not path.exists()]:
+        raise UsageError(
+            f"not there: {', '.join(gone)}", hint="mend the path, or leave it out; a run that is gone on with needs its inputs"
+        )
+
+
 def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
     from pixel_synth.errors import RunError, UsageError
     from pixel_synth.recipe import RUNTIME_KEYS, Recipe, load_recipe
@@ -141,6 +158,7 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
         from pixel_synth.runs.assemble.preview import preview
 
         return preview(recipe, load_settings())
+    there(recipe)
     if not args.resume:
         run = Run.create(settings, "dataset", recipe=recipe.model_dump(mode="json"), fingerprint=fingerprint(settings, recipe))
     run.lock()

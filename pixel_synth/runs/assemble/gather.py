@@ -24,7 +24,7 @@ def gather(assembly: Assembly, folder: Path) -> Result:
     """Load all sources and inputs of the recipe.
 
     Raises:
-        SourceError: When a licence forbids the use, with all names; or when a source failed, after the others were read.
+        SourceError: When a licence forbids the use, with all names.  A source that failed is in the books and in ``failed_sources``.
     """
     loading = load(assembly.recipe, step=lambda *_: None, say=lambda alert: say(f"alert: {alert}"))
     ours = trusted(assembly.recipe)
