@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from small_dataset import COMPOSED, MAIL, PLANTED, make, stages, write_inputs
 
-from pixel_synth.jsonl import conversations
+from pixel_synth.jsonl import conversations, read
 from pixel_synth.plan import Plan
 from pixel_synth.prove.audit import verify_run
 from pixel_synth.recipe import CATEGORIES
 from pixel_synth.records import Blueprint, Conversation
+from pixel_synth.runs.assemble.gather import foreign
 from pixel_synth.runs.directory import Run
 
 TOTAL = 20
@@ -119,3 +120,15 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_made(
     assert make([], tmp_path / "runs", *flags) == 2
     assert "not there: talks.csv" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_only_run_directories_can_say_that_a_record_was_generated_here(inputs: list[str]) -> None:
+    record = next(iter(conversations_of(inputs)))
+    claims = record.model_copy(update={"provenance": record.provenance.model_copy(update={"source": "generated", "license": ""})})
+    told = foreign(claims, "some/talks.jsonl", {"runs/psychology-001"}).provenance
+    assert (told.source, told.license) == ("talks", "unknown")
+    assert foreign(claims, "runs/psychology-001", {"runs/psychology-001"}).provenance.source == "generated"
+
+
+def conversations_of(inputs: list[str]) -> Iterator[Conversation]:
+    return (row.record for row in read(Path(inputs[0])) if row.record)

@@ -15,7 +15,7 @@ from pixel_synth.runs.assemble.assembly import Assembly, Result
 from pixel_synth.runs.directory import Run, content_hash, sha256_of
 from pixel_synth.runs.screen import say
 from pixel_synth.sources import chosen
-from pixel_synth.sources.licence import forbidden
+from pixel_synth.sources.licence import OURS, UNKNOWN, forbidden
 from pixel_synth.sources.load import as_input, load, place_of
 from pixel_synth.standardise import Seen, repeat
 
@@ -27,7 +27,7 @@ def gather(assembly: Assembly, folder: Path) -> Result:
         SourceError: When a licence forbids the use, with all names.  A source that failed is in the books and in ``failed_sources``.
     """
     loading = load(assembly.recipe, step=lambda *_: None, say=lambda alert: say(f"alert: {alert}"))
-    ours = trusted(assembly.recipe)
+    ours, runs = trusted(assembly.recipe), own_runs(assembly.recipe)
     seen, by_source, terms = Seen(), dict[str, Books](), set[tuple[str, str]]()
     with ExitStack() as stack:
         kept, rejects = (stack.enter_context(whole(folder / f"{name}.jsonl")) for name in ("kept", "rejects"))
@@ -40,9 +40,9 @@ def gather(assembly: Assembly, folder: Path) -> Result:
                     (counting.fail if record.stage == "sources" else counting.reject)(record.reason)
                     rejects.write(record.line() + "\n")
                 else:
+                    fresh = record if name in ours else foreign(record, name, runs)
                     counting.keep()
-                    terms.add((record.provenance.source, record.provenance.license))
-                    fresh = record if name in ours else record.model_copy(update={"scores": (), "verdict": None})
+                    terms.add((fresh.provenance.source, fresh.provenance.license))
                     kept.write(fresh.line() + "\n")
             by_source[name] = counting.books
             say(f"  {name}: {counting.books}")
@@ -54,6 +54,19 @@ def gather(assembly: Assembly, folder: Path) -> Result:
     books = sum(by_source.values(), Books())
     facts = {"sources": {name: b.model_dump() for name, b in by_source.items()}, "failed_sources": loading.failures}
     return books, facts
+
+
+def foreign(record: Conversation, name: str, runs: set[str]) -> Conversation:
+    """Return a record without the scores of another toolkit; outside of run directories nothing can claim to be generated here."""
+    provenance = record.provenance
+    if provenance.source == OURS and name not in runs and name != OURS:
+        provenance = provenance.model_copy(update={"source": Path(name).stem, "license": provenance.license or UNKNOWN})
+    return record.model_copy(update={"scores": (), "verdict": None, "provenance": provenance})
+
+
+def own_runs(recipe: Recipe) -> set[str]:
+    """Return the inputs that are run directories of pipelines."""
+    return {str(path) for path in (as_input(text).path for text in recipe.inputs) if (path / "run.json").is_file()}
 
 
 def trusted(recipe: Recipe) -> set[str]:
