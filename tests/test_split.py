@@ -132,6 +132,14 @@ def test_stratified_keeps_every_category_to_two_records_and_a_rare_label_in_ever
     assert all(cell.kept for cell in balance(some, done, 0.02))
 
 
+def test_a_small_category_of_all_different_modalities_is_in_every_split() -> None:
+    rare = [light(f"p{i}", category="psychology", modality=f"mod{i}") for i in range(20)]
+    some = [*rare, *(light(f"m{i}", category="mental_health") for i in range(80))]
+    done = dealt(some)
+    here = Counter(at for one, at in zip(some, done.of, strict=True) if one.category == "psychology")
+    assert all(abs(here[name] - size / 5) <= 1 and here[name] for name, size in done.wanted.items())
+
+
 def test_random_leaves_nearly_all_where_they_were_when_records_are_added() -> None:
     some = many()
     more = [*some, *(light(f"new{i}") for i in range(10))]

@@ -80,7 +80,9 @@ def stratified(parts: Sequence[Part], wanted: Mapping[str, int]) -> list[str]:
     After Sechidis, Tsoumakas & Vlahavas (2011), "On the stratification of multi-label data", doi:10.1007/978-3-642-23808-6_10: what is
     hardest to place comes first, and goes where it is missed most.  Here the largest components come first, among equals those with the
     rarest label, and a component goes to the split with room in which the weighted chi-square distance of its labels' counts from the
-    wanted ones grows least.  scikit-learn's ``StratifiedGroupKFold`` deals groups in the same manner, by one label.
+    wanted ones grows least.  A wanted count below 1 is taken as 1 (Cochran, 1954, doi:10.2307/3001616, wants no expectation below that):
+    else one record of a rare modality would outweigh a whole category.  scikit-learn's ``StratifiedGroupKFold`` deals groups in the same
+    manner, by one label.
     """
     labels = _labels(parts)
     total = Counter[tuple[str, str]]()
@@ -97,7 +99,8 @@ def stratified(parts: Sequence[Part], wanted: Mapping[str, int]) -> list[str]:
         for name, share in shares.items():
             if room[name] >= size:
                 got = have[name]
-                cost = sum(WEIGHTS[label[0]] * v * ((2 * got[label] + v) / (total[label] * share) - 2) for label, v in labels[i].items())
+                due = {label: max(1.0, total[label] * share) for label in labels[i]}
+                cost = sum(WEIGHTS[label[0]] * v * ((2 * got[label] + v) / due[label] - 2) for label, v in labels[i].items())
                 if cost < least:
                     best, least = name, cost
         dealt[i] = best
