@@ -41,6 +41,12 @@ class UsageError(PixelError):
     exit_status = 2
 
 
+class ShortfallError(PixelError):
+    """There are fewer records than wanted, and nothing can be made of them."""
+
+    exit_status = 3
+
+
 class KnowledgeError(PixelError):
     """A knowledge pack is malformed; the message carries file, line and key."""
 

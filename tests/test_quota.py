@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixel_synth.errors import UsageError
-from pixel_synth.mix.quota import largest_remainder, shrunk
+from pixel_synth.mix.quota import asked, largest_remainder, shrunk
 from pixel_synth.mix.spread import Group, spread
 
 FIVE = {"psychology": 0.30, "voice": 0.25, "mental_health": 0.20, "reasoning": 0.15, "personality": 0.10}
@@ -78,3 +78,15 @@ def test_shares_that_can_be_met_are_met_exactly() -> None:
     made = spread(groups, [100], [20.0, 30.0])
     assert made[0] + made[2] == 20
     assert made[1] + made[2] == 30
+
+
+def test_a_named_ratio_is_set_and_the_others_share_the_rest_as_before() -> None:
+    found = asked(["voice=0", "reasoning=0", "personality=0"], FIVE)
+    assert found == pytest.approx({"psychology": 0.6, "voice": 0, "mental_health": 0.4, "reasoning": 0, "personality": 0})
+    assert asked([], FIVE) == pytest.approx(FIVE)
+
+
+@pytest.mark.parametrize("wrong", [["voice"], ["voices=0"], ["voice=1.2"], ["voice=0.8", "psychology=0.4"]])
+def test_a_ratio_that_is_none_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(UsageError, match="--ratio"):
+        asked(wrong, FIVE)

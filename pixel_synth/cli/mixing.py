@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("proportional", "quality", "diversity", "iterative", "hybrid")
 MIX = """example: a mix of 1,000, three tenths of it CBT, with even Big Five bins; seen before anything is written
-  pixel-synth mix runs/dataset-001/stages/*/kept.jsonl -o mixed --total 1000 --want modality=cbt:0.3 --traits even --dry-run
+  pixel-synth mix runs/dataset-001/stages/04-score/kept.jsonl -o mixed --total 1000 --want modality=cbt:0.3 --traits even --dry-run
 
 strategies
   proportional  a seeded uniform draw; every source gives by what it has
@@ -85,8 +85,10 @@ def mix(args: argparse.Namespace) -> int:
 
     from pixel_synth.mix.choosing import mix as choose
     from pixel_synth.mix.files import Lines
+    from pixel_synth.mix.quota import asked
     from pixel_synth.mix.table import mixture_text, problems
     from pixel_synth.recipe import load_recipe
+    from pixel_synth.settings import load_settings
 
     wanted = tuple(want(text) for text in args.want) if args.want else None
     recipe = load_recipe(
@@ -95,7 +97,7 @@ def mix(args: argparse.Namespace) -> int:
     )  # fmt: skip
     with Lines(args.paths) as lines:
         items = read(lines)
-        ratios = shares(args.ratio)
+        ratios = asked(args.ratio or (), load_settings().ratios)
         with progress("comparing the wording", len(items)) as step:
 
             def text(item: Item) -> str:
@@ -131,32 +133,6 @@ def want(text: str) -> Want:
         return Want.model_validate({"dimension": dimension, "value": value, "share": share})
     except ValidationError as error:
         raise UsageError(f"--want {text}: not DIM=VALUE:SHARE", hint=f"DIM is one of {', '.join(DIMENSIONS)}: modality=cbt:0.3") from error
-
-
-def shares(given: Sequence[str] | None) -> dict[Any, float]:
-    """Return the ratios of the settings, or those given, the others sharing the rest in their proportions.
-
-    Raises:
-        UsageError: When a category does not exist, or the shares are no shares.
-    """
-    from pixel_synth.errors import UsageError
-    from pixel_synth.settings import load_settings
-
-    ratios: dict[Any, float] = dict(load_settings().ratios)
-    named: dict[Any, float] = {}
-    for text in given or ():
-        name, _, share = text.partition("=")
-        try:
-            named[name] = float(share)
-        except ValueError as error:
-            raise UsageError(f"--ratio {text}: not CATEGORY=SHARE", hint="--ratio voice=0") from error
-    rest, others = 1 - sum(named.values()), {name: ratio for name, ratio in ratios.items() if name not in named}
-    if unknown := sorted(set(named) - set(ratios)):
-        raise UsageError(f"--ratio: no category {', '.join(unknown)}", hint=f"one of {', '.join(ratios)}")
-    if any(not 0 <= share <= 1 for share in named.values()) or rest < -1e-9 or (rest > 1e-9 and not sum(others.values())):
-        raise UsageError(f"--ratio: shares must be 0-1 and sum to 1, they sum to {sum(named.values()):.4g}")
-    whole = sum(others.values())
-    return {name: named[name] if name in named else max(0.0, rest) * ratio / whole for name, ratio in ratios.items()}
 
 
 def refusing(profile: Profile) -> Callable[[Any], Sequence[str]]:

@@ -7,7 +7,7 @@ away from its exact share.  Equal fractions go to the larger ratio, then in the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from pixel_synth.errors import UsageError
@@ -50,3 +50,28 @@ def shrunk(total: int, ratios: Mapping[K, float], available: Mapping[K, int]) ->
     while size and any(count > available.get(key, 0) for key, count in largest_remainder(size, ratios).items()):
         size -= 1
     return size
+
+
+def asked(given: Sequence[str], ratios: Mapping[K, float]) -> dict[K, float]:
+    """Return ratios with those of ``CATEGORY=SHARE`` set, the others sharing the rest in their proportions.
+
+    Args:
+        given: What ``--ratio`` was given, such as ``voice=0``.
+        ratios: The ratios that hold without; they name the categories.
+
+    Raises:
+        UsageError: When a category does not exist, or the shares are no shares.
+    """
+    named: dict[str, float] = {}
+    for text in given:
+        name, _, share = text.partition("=")
+        try:
+            named[name] = float(share)
+        except ValueError as error:
+            raise UsageError(f"--ratio {text}: not CATEGORY=SHARE", hint="--ratio voice=0") from error
+    if unknown := sorted(named.keys() - set(map(str, ratios))):
+        raise UsageError(f"--ratio: no category {', '.join(unknown)}", hint=f"one of {', '.join(map(str, ratios))}")
+    rest, whole = 1 - sum(named.values()), sum(ratio for key, ratio in ratios.items() if str(key) not in named)
+    if not all(0 <= share <= 1 for share in named.values()) or rest < -1e-9 or (rest > 1e-9 and not whole):
+        raise UsageError(f"--ratio: shares must be 0-1 and sum to 1, they sum to {sum(named.values()):.4g}")
+    return {key: named[str(key)] if str(key) in named else max(0.0, rest) * ratio / whole for key, ratio in ratios.items()}

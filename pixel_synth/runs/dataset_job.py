@@ -29,7 +29,8 @@ def parser(doc: str) -> argparse.ArgumentParser:
     )
     into = p.add_argument_group("what goes in")
     into.add_argument("--source", action="append", metavar="ID", help="a set of pixel-synth sources list; may be repeated")
-    into.add_argument("--input", action="append", metavar="PATH", help="a run directory of pipelines/, a file or a folder; may be repeated")
+    into.add_argument("--input", action="append", metavar="PATH", help="a run directory of pipelines/, a file of our records, or "
+                      "CATEGORY:LICENCE=PATH for anything else; may be repeated")  # fmt: skip
     into.add_argument("--mirror", type=Path, metavar="DIR", help="read sets from DIR/OWNER/NAME in place of the Hub")
     into.add_argument("--cache", type=Path, metavar="DIR", help="where fetched sets lie (default .cache/sources)")
     into.add_argument("--profile", choices=("research", "commercial"), help="what the dataset may be used for (default research)")
@@ -43,6 +44,8 @@ def parser(doc: str) -> argparse.ArgumentParser:
     clean.add_argument("--allow-uncalibrated", action="store_true", default=None, help="let thresholds count without a calibration card")
     mixing = p.add_argument_group("the mix")
     mixing.add_argument("--total", type=int, metavar="N", help="records of the mix (default 100000)")
+    mixing.add_argument("--ratio", action="append", metavar="CATEGORY=SHARE", help="of a category, such as voice=0; those not named share "
+                        "the rest; may be repeated")  # fmt: skip
     mixing.add_argument("--strategy", choices=("proportional", "quality", "diversity", "iterative", "hybrid"), help="default hybrid")
     mixing.add_argument("--when-short", choices=("report", "shrink"), help="a category has too few: report it and leave the gap "
                         "(default), or take the largest total that keeps the ratios exact")  # fmt: skip
@@ -55,7 +58,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
     out.add_argument("--order", choices=("shuffled", "curriculum"), help="order of the training split (default shuffled)")
     out.add_argument("--format", action="append", metavar="NAME", help="jsonl, json, csv, parquet, arrow, chat, packed; may be repeated "
                      "(default jsonl and parquet)")  # fmt: skip
-    out.add_argument("--tokenizer", metavar="DIR", help="tokenizer that counts tokens (a name or folder); none = tokens are not counted")
+    out.add_argument("--tokenizer", metavar="DIR", help="folder of a tokenizer that counts tokens; none = not counted")
     out.add_argument("--max-tokens", type=int, metavar="L", help="length of packed sequences (default 4096)")
     out.add_argument("--out", type=Path, metavar="DIR", help="where run directories are made (default runs)")
     how = p.add_argument_group("how")
@@ -132,6 +135,7 @@ def there(recipe: Recipe) -> None:
 
 def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
     from pixel_synth.errors import RunError, UsageError
+    from pixel_synth.mix.quota import asked
     from pixel_synth.recipe import RUNTIME_KEYS, Recipe, load_recipe
     from pixel_synth.runs.assemble.assembly import Assembly, fingerprint
     from pixel_synth.runs.directory import Run, content_hash
@@ -143,7 +147,7 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
         run = Run.open(args.resume)
         if "recipe" not in run.info:
             raise RunError(f"{run.path} is no dataset run", hint="python pipelines/psychology.py --resume goes on with a generating run")
-        if fixed := sorted(given.keys() - RUNTIME_KEYS):
+        if fixed := sorted((given.keys() - RUNTIME_KEYS) | ({"ratio"} if args.ratio else set())):
             raise UsageError(
                 f"{', '.join(fixed)} cannot change with --resume: a run keeps its recipe", hint="leave it out, or start a new run"
             )
@@ -151,13 +155,14 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
             raise RunError(f"{run.path}: packs, prompts or the toolkit changed since this run began", hint="start a new run")
         recipe = Recipe(**{**run.info["recipe"], **given})
     else:
-        recipe, settings = load_recipe(**given), load_settings(allow_uncalibrated=args.allow_uncalibrated, out=given.get("out"))
+        recipe, ratios = load_recipe(**given), asked(args.ratio, load_settings().ratios) if args.ratio else None
+        settings = load_settings(allow_uncalibrated=args.allow_uncalibrated, out=given.get("out"), ratios=ratios)
         if not (recipe.sources or recipe.inputs):
             raise UsageError("nothing goes in", hint="--input runs/psychology-001, --input FILE, or --source ID (pixel-synth sources list)")
     if args.dry_run:
         from pixel_synth.runs.assemble.preview import preview
 
-        return preview(recipe, load_settings())
+        return preview(recipe, run.settings if args.resume else settings)
     there(recipe)
     if not args.resume:
         run = Run.create(settings, "dataset", recipe=recipe.model_dump(mode="json"), fingerprint=fingerprint(settings, recipe))
