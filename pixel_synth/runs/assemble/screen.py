@@ -23,7 +23,7 @@ from pixel_synth.runs.directory import sha256_of
 from pixel_synth.runs.parallel import Task, Work, Worked, each
 
 AUDIT = "redactions.jsonl"
-SURE = 0.7  # confidence from which a record that is about another matter leaves its source's category
+SURE = 0.75  # confidence from which a record that is about another matter leaves its source's category
 
 
 def screen(assembly: Assembly, folder: Path) -> Result:
@@ -92,7 +92,8 @@ def elsewhere(record: Conversation) -> Moved | None:
         or record.labels.kind == "client_lines"
     ):
         return None
-    decision = categorise(record, {})
+    known = {record.provenance.source: record.category} if record.category == "mental_health" else {}
+    decision = categorise(record, known)
     if decision.category != "auxiliary" or decision.confidence < SURE:
         return None
     return Moved(
