@@ -168,8 +168,9 @@ def shortfalls(found: Target) -> Iterator[tuple[str, str]]:
     mix = found.mix or {}
     for row in mix.get("categories", ()):
         if row.get("shortfall"):
-            more = "add sources of it" if row.get("available") else "no source here gives this category"
-            yield f"{row.get('category')}: {_of(row)}", f"{more}; when_short = shrink keeps the ratios exact with fewer records"
+            some = "add sources of it; when_short = shrink keeps the ratios exact with fewer records"
+            none = f"no source here gives this category: add one, or make a dataset without it (--ratio {row.get('category')}=0)"
+            yield f"{row.get('category')}: {_of(row)}", some if row.get("available") else none
     for cell in mix.get("cells", ()):
         if cell.get("shortfall"):
             told = f"{cell.get('dimension')} {cell.get('value')}: {_of(cell)}"

@@ -58,7 +58,14 @@ class SplitSizes(Check):
             missing = [c for c in due if not here[c]]
             why = "missing: " + ", ".join(f"{c} ({counts[c]:,} in all)" for c in missing)
             expected, has = f"{len(due)} of {len(everywhere)} categories, with a record or more due", f"{len(due) - len(missing)}"
-            yield answer(f"split.categories.{name}", not missing, expected, has, why, "split stratified, or add records of the category")
+            yield answer(
+                f"split.categories.{name}",
+                not missing,
+                expected,
+                has,
+                why,
+                "add records of the category, or make the split larger (split_shares)",
+            )
 
 
 class Disjoint(Check):

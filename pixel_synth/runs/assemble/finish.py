@@ -47,7 +47,7 @@ def finish(assembly: Assembly) -> int:
     named = {0: "done", SHORTFALL: "shortfall"}.get(status, "failed sources" if failed else "broken rules")
     run.update(status=named, finished="" if failed else assembly.version)
     run.log("finish", "done", status=status, audit_head=str(head))
-    told(assembly, found.validation, [f"{a.told} {a.action}" for a in found.advice])
+    told(assembly, found.validation, [f"{a.told}; {a.action}" for a in found.advice])
     return status
 
 
@@ -91,11 +91,16 @@ def told(assembly: Assembly, validation: Validation, advice: list[str]) -> None:
     for name, why in assembly.done[0].facts["failed_sources"].items():
         say(f"FAILED source {name}: {why}; the others are in, this one is not: start a new run when it can be had")
     for q in mix["categories"]:
-        short = f"   {q['shortfall']:,} missing" if q["shortfall"] else ""
-        say(f"{q['category']:<15} {q['wanted']:>8,} wanted {q['chosen']:>8,} chosen of {q['available']:,}{short}")
-    say(f"\nvalidation: {sum(r.passed is True for r in validation.rules)} rules hold, {len(validation.failing)} do not")
-    for rule in validation.failing[:SHOWN]:
+        missing = f"   {q['shortfall']:,} missing" if q["shortfall"] else ""
+        say(f"{q['category']:<15} {q['wanted']:>8,} wanted {q['chosen']:>8,} chosen of {q['available']:,}{missing}")
+    short = [rule for rule in validation.failing if rule.shortfall]
+    broken = [rule for rule in validation.failing if not rule.shortfall]
+    hold = sum(rule.passed is True for rule in validation.rules)
+    say(f"\nvalidation: {hold} rules hold, {len(broken)} are broken, {len(short)} tell what is short")
+    for rule in broken[:SHOWN]:
         say(f"  {rule.id}: {rule.why}" + (f"; {rule.todo}" if rule.todo else ""))
+    if len(broken) > SHOWN or short:
+        say(f"  all of them: pixel-synth validate {run}")
     for line in advice[:SHOWN]:
         say(f"  advice: {line}")
     say(f"\n{run}/README.md                          the dataset card")
