@@ -1,7 +1,7 @@
 """What was generated and what others made → curated → mixed to the ratios → split without leakage → one documented dataset.
 
 python pipelines/dataset.py --input runs/psychology-001 --total 100            a run of pipelines/psychology.py alone
-python pipelines/dataset.py --input runs/psychology-001 --input mental_health:MIT=talks.csv --total 1000 --when-short shrink
+python pipelines/dataset.py --input runs/psychology-001 --input mental_health:MIT=talks.csv --total 1000 --ratio voice=0 --when-short report
 python pipelines/dataset.py --source counsel_chat --source psych8k --input runs/psychology-001 --format chat --format parquet
 python pipelines/dataset.py … --dry-run                                        what would go in, and what its licences permit
 python pipelines/dataset.py --resume runs/dataset-001                          go on after a stop or a kill
