@@ -132,3 +132,9 @@ def test_only_run_directories_can_say_that_a_record_was_generated_here(inputs: l
 
 def conversations_of(inputs: list[str]) -> Iterator[Conversation]:
     return (row.record for row in read(Path(inputs[0])) if row.record)
+
+
+def test_an_input_that_cannot_be_read_ends_the_run_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "answers.csv").write_text("question,answer\nWhy am I so tired?,How do you sleep?\n")
+    assert make([str(tmp_path / "answers.csv")], tmp_path / "runs") == 1
+    assert "nobody says of which category answers is" in capsys.readouterr().err

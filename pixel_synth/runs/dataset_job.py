@@ -138,6 +138,7 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
     from pixel_synth.mix.quota import asked
     from pixel_synth.recipe import RUNTIME_KEYS, Recipe, load_recipe
     from pixel_synth.runs.assemble.assembly import Assembly, fingerprint
+    from pixel_synth.runs.assemble.preview import preview, ready
     from pixel_synth.runs.directory import Run, content_hash
     from pixel_synth.runs.screen import say
     from pixel_synth.settings import load_settings
@@ -160,11 +161,10 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
         if not (recipe.sources or recipe.inputs):
             raise UsageError("nothing goes in", hint="--input runs/psychology-001, --input FILE, or --source ID (pixel-synth sources list)")
     if args.dry_run:
-        from pixel_synth.runs.assemble.preview import preview
-
         return preview(recipe, run.settings if args.resume else settings)
     there(recipe)
     if not args.resume:
+        ready(recipe)
         run = Run.create(settings, "dataset", recipe=recipe.model_dump(mode="json"), fingerprint=fingerprint(settings, recipe))
     run.lock()
     try:

@@ -51,8 +51,11 @@ def gather(assembly: Assembly, folder: Path) -> Result:
                 "\n".join((f"the profile {assembly.recipe.profile} forbids", *(f"  {line}" for line in refused))),
                 hint="leave these out, or --profile research",
             )
+    if loading.failures:
+        broken = "".join(f"\n  {name}: {why}" for name, why in loading.failures.items())
+        raise SourceError(f"these could not be read, and a dataset without them is another one{broken}", hint="mend or leave them out")
     books = sum(by_source.values(), Books())
-    facts = {"sources": {name: b.model_dump() for name, b in by_source.items()}, "failed_sources": loading.failures}
+    facts = {"sources": {name: b.model_dump() for name, b in by_source.items()}}
     return books, facts
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pixel_synth.errors import UsageError
 from pixel_synth.mix.quota import largest_remainder
 from pixel_synth.recipe import Recipe
 from pixel_synth.runs.screen import say
@@ -10,6 +13,19 @@ from pixel_synth.sources import chosen
 from pixel_synth.sources.fetch import fetched
 from pixel_synth.sources.licence import forbidden
 from pixel_synth.sources.load import as_input, place_of
+
+
+def ready(recipe: Recipe) -> None:
+    """Look, before a run directory is made, whether the named sets, inputs and tokenizer are there.
+
+    Raises:
+        UsageError: When one is not, or is not spelled as it should be.
+    """
+    chosen(recipe.sources)
+    if gone := [str(given.path) for given in map(as_input, recipe.inputs) if not given.path.exists()]:
+        raise UsageError(f"input {', '.join(gone)}: not there", hint="--dry-run shows what would go in")
+    if recipe.tokenizer and not (Path(recipe.tokenizer) / "tokenizer.json").is_file():
+        raise UsageError(f"tokenizer {recipe.tokenizer}: no folder with a tokenizer.json", hint="nothing is fetched: name a folder")
 
 
 def preview(recipe: Recipe, settings: Settings) -> int:
