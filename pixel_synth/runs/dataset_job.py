@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixel_synth.recipe import Recipe
     from pixel_synth.runs.assemble.assembly import Assembly
 
 SHORTFALL, INTERRUPTED = 3, 130
@@ -117,22 +116,6 @@ def wanted(text: str) -> dict[str, Any]:
         raise UsageError(f"--want {text!r} is not DIMENSION=VALUE:SHARE", hint="for example --want modality=cbt:0.3") from error
 
 
-def there(recipe: Recipe) -> None:
-    """Check that all files that a recipe names are there, before hours go into a dataset without them.
-
-    Raises:
-        UsageError: When one is not.
-    """
-    from pixel_synth.errors import UsageError
-    from pixel_synth.sources.load import as_input
-
-    named = [*(as_input(text).path for text in recipe.inputs), *map(Path, recipe.evaluation)]
-    if gone := [str(path) for path in named if not path.exists()]:
-        raise UsageError(
-            f"not there: {', '.join(gone)}", hint="mend the path, or leave it out; a run that is gone on with needs its inputs"
-        )
-
-
 def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
     from pixel_synth.errors import RunError, UsageError
     from pixel_synth.mix.quota import asked
@@ -162,9 +145,8 @@ def _run(args: argparse.Namespace, build: Callable[[Assembly], int]) -> int:
             raise UsageError("nothing goes in", hint="--input runs/psychology-001, --input FILE, or --source ID (pixel-synth sources list)")
     if args.dry_run:
         return preview(recipe, run.settings if args.resume else settings)
-    there(recipe)
+    ready(recipe)
     if not args.resume:
-        ready(recipe)
         run = Run.create(settings, "dataset", recipe=recipe.model_dump(mode="json"), fingerprint=fingerprint(settings, recipe))
     run.lock()
     try:

@@ -42,10 +42,8 @@ def finish(assembly: Assembly) -> int:
     run.write_manifest([*data, *beside, run.path / "validation.json"])
     head = Audit(run.path).seal()
     took(assembly)
-    failed = assembly.done[0].facts["failed_sources"]
-    status = 1 if failed else found.validation.status
-    named = {0: "done", SHORTFALL: "shortfall"}.get(status, "failed sources" if failed else "broken rules")
-    run.update(status=named, finished="" if failed else assembly.version)
+    status = found.validation.status
+    run.update(status={0: "done", SHORTFALL: "shortfall"}.get(status, "broken rules"), finished=assembly.version)
     run.log("finish", "done", status=status, audit_head=str(head))
     told(assembly, found.validation, [f"{a.told}; {a.action}" for a in found.advice])
     return status
@@ -88,8 +86,6 @@ def told(assembly: Assembly, validation: Validation, advice: list[str]) -> None:
     """Say what came of it and where to look."""
     run, mix = assembly.run.path, assembly.done[4].facts
     say("")
-    for name, why in assembly.done[0].facts["failed_sources"].items():
-        say(f"FAILED source {name}: {why}; the others are in, this one is not: start a new run when it can be had")
     for q in mix["categories"]:
         missing = f"   {q['shortfall']:,} missing" if q["shortfall"] else ""
         say(f"{q['category']:<15} {q['wanted']:>8,} wanted {q['chosen']:>8,} chosen of {q['available']:,}{missing}")

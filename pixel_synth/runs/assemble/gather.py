@@ -24,7 +24,7 @@ def gather(assembly: Assembly, folder: Path) -> Result:
     """Load all sources and inputs of the recipe.
 
     Raises:
-        SourceError: When a licence forbids the use, with all names.  A source that failed is in the books and in ``failed_sources``.
+        SourceError: When a licence forbids the use, or, after the others were read, when a source could not be; with all names.
     """
     loading = load(assembly.recipe, step=lambda *_: None, say=lambda alert: say(f"alert: {alert}"))
     ours, runs = trusted(assembly.recipe), own_runs(assembly.recipe)

@@ -16,14 +16,15 @@ from pixel_synth.sources.load import as_input, place_of
 
 
 def ready(recipe: Recipe) -> None:
-    """Look, before a run directory is made, whether the named sets, inputs and tokenizer are there.
+    """Look whether the named sets, inputs, evaluation files and tokenizer are there, before hours go into a dataset without them.
 
     Raises:
         UsageError: When one is not, or is not spelled as it should be.
     """
     chosen(recipe.sources)
-    if gone := [str(given.path) for given in map(as_input, recipe.inputs) if not given.path.exists()]:
-        raise UsageError(f"input {', '.join(gone)}: not there", hint="--dry-run shows what would go in")
+    named = [*(as_input(text).path for text in recipe.inputs), *map(Path, recipe.evaluation)]
+    if gone := [str(path) for path in named if not path.exists()]:
+        raise UsageError(f"not there: {', '.join(gone)}", hint="mend the path, or leave it out; --dry-run shows what would go in")
     if recipe.tokenizer and not (Path(recipe.tokenizer) / "tokenizer.json").is_file():
         raise UsageError(f"tokenizer {recipe.tokenizer}: no folder with a tokenizer.json", hint="nothing is fetched: name a folder")
 
