@@ -23,7 +23,7 @@ from pixel_synth.knowledge import load
 from pixel_synth.knowledge.models.therapy import Helpline
 from pixel_synth.records import Conversation, Evidence, Message, Provenance, Redaction, Role, Score
 
-TEXTS = Path(__file__).with_name("texts") / "personal_data.yaml"
+TEXTS = Path(__file__).with_name("fixtures") / "personal_data.yaml"
 
 
 def record(*said: str, source: str = "planted", first: Role = "user", **more: Any) -> Conversation:
