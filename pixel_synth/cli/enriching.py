@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pixel_synth.cli.progress import counting
 
 if TYPE_CHECKING:
     from pixel_synth.curate.enrich import Quality
@@ -78,21 +80,6 @@ def add_commands(commands: Any) -> None:
     p.add_argument("--dry-run", action="store_true", help="print how complexity would rise, write nothing")
 
 
-@contextmanager
-def _progress(told: str) -> Iterator[Callable[[int], None]]:
-    """Show how many records are done on a terminal; silent elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} records"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(told)
-        yield lambda done: bar.update(task, completed=done)
-
-
 def _apart(path: Path, output: Path | None) -> None:
     """Refuse to write over what is read.
 
@@ -124,7 +111,7 @@ def enrich(args: argparse.Namespace) -> int:
         coverage.add(record, after)
         return after
 
-    with whole(args.output) if args.output and not args.dry_run else nullcontext() as out, _progress("labelling") as tick:
+    with whole(args.output) if args.output and not args.dry_run else nullcontext() as out, counting("labelling") as tick:
         status = _each(args.path, label, out, tick)
     if args.report or args.dry_run:
         print("\n".join(_covered(coverage)))
@@ -192,7 +179,7 @@ def categorise(args: argparse.Namespace) -> int:
                 unsure.append((made.confidence, record.id, made.category, record.messages[0].content[:70].replace("\n", " ")))
         return record.model_copy(update={"category": made.category})
 
-    with whole(args.output) if args.output else nullcontext() as out, _progress("categorising") as tick:
+    with whole(args.output) if args.output else nullcontext() as out, counting("categorising") as tick:
         status = _each(args.path, put, out, tick)
     by_rule: Counter[tuple[str, str]] = Counter()
     for (category, rule, _), n in counts.items():
@@ -225,7 +212,7 @@ def link(args: argparse.Namespace) -> int:
 
     for path in args.paths:
         _apart(path, args.output)
-    with _progress("linking") as tick:
+    with counting("linking") as tick:
         found = join(args.paths, args.output, tick=tick)
     for kind, n in found.links.items():
         print(f"{n:>9,}  {kind}")

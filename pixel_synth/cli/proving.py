@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pixel_synth.cli.progress import counting
 
 if TYPE_CHECKING:
     from pixel_synth.prove.validate import Validation
@@ -51,7 +51,7 @@ def validate(args: argparse.Namespace) -> int:
     from pixel_synth.settings import load_settings
 
     recipe = load_recipe(total=args.total) if args.total else None
-    with _progress() as show:
+    with counting() as show:
         found = hold(args.path, load_settings(), recipe, load_limits(args.limits), distribution=args.distribution,
                      speed=not args.no_speed, progress=show)  # fmt: skip
     if args.json:
@@ -75,7 +75,7 @@ def report_dataset(path: Path, format: str) -> int:
     """Print the report of a dataset."""
     from pixel_synth.prove.report import render, report
 
-    with _progress() as show:
+    with counting() as show:
         facts = report(path, progress=show)
     sys.stdout.write(render(facts, format))
     return 0
@@ -101,16 +101,3 @@ def _print(found: Validation, *, distribution: bool, everything: bool) -> None:
     more = "" if everything else " (--all names them)"
     rules = f"{len(found.rules)} rules = {held} hold + {len(found.failing)} broken + {open_} not judged"
     print(f"{found.path}: {found.records:,} records; {rules}{more}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many records were read."""
-    if not sys.stderr.isatty():
-        yield lambda read: None
-        return
-    from rich.console import Console
-    from rich.status import Status
-
-    with Status("reading", console=Console(stderr=True)) as status:
-        yield lambda read: status.update(f"{read:,} records read")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pixel_synth.cli.progress import counting
 
 if TYPE_CHECKING:
     from pixel_synth.mix.certificate import Certificate
@@ -88,7 +89,7 @@ def split(args: argparse.Namespace) -> int:
         {str(name): share for name, share in recipe.split_shares.items()}, recipe.splitting, recipe.split_tolerance, recipe.seed,
         args.limit, args.release, args.undated, args.spanning,
     )  # fmt: skip
-    with _progress() as show:
+    with counting() as show:
         report = split_file(args.path, None if args.dry_run else args.output, way, args.similar, show)
     if args.json:
         print(report.model_dump_json(indent=1))
@@ -101,7 +102,7 @@ def split(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from pixel_synth.mix.split_files import verify
 
-    with _progress() as show:
+    with counting() as show:
         certificate, changed = verify(args.verify, args.similar, show)
     if args.json:
         print(certificate.model_dump_json(indent=1))
@@ -172,16 +173,3 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(f"{v:<{w}}" if i == 0 else f"{v:>{w}}" for i, (v, w) in enumerate(zip(row, widths, strict=True))))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many records were read."""
-    if not sys.stderr.isatty():
-        yield lambda read: None
-        return
-    from rich.console import Console
-    from rich.status import Status
-
-    with Status("reading", console=Console(stderr=True)) as status:
-        yield lambda read: status.update(f"{read:,} records read")
