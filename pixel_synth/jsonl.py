@@ -1,8 +1,12 @@
-"""Read records from JSONL (plain or gzip) line by line, in bounded memory; a bad line is told, never skipped silently."""
+"""Read records from JSONL (plain or gzip) line by line, in bounded memory; a bad line is told, never skipped silently.
+
+Also what every stage does with files: write one whole, hash it, count its lines.
+"""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -39,6 +43,18 @@ def whole(path: Path) -> Iterator[IO[str]]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as it lies there."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lines_of(path: Path) -> int:
+    """Count the lines of a file."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 class Row(NamedTuple):

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixel_synth.errors import RunError, UsageError
-from pixel_synth.prove.audit import HEAD, NAME, Audit, file_hash, verify_run
+from pixel_synth.jsonl import sha256_of
+from pixel_synth.prove.audit import HEAD, NAME, Audit, verify_run
 from pixel_synth.prove.chain import Chain, Fault, Head, hash_of, verify
 
 
@@ -178,7 +179,7 @@ def test_a_stage_is_chained_once_with_the_hashes_of_its_files(tmp_path: Path) ->
     first = audit.stage("02-screen", also=[private / "redactions.jsonl"])
     assert first.details["files"] == {
         "stages/02-screen/kept.jsonl": "ab",
-        "private/redactions.jsonl": file_hash(private / "redactions.jsonl"),
+        "private/redactions.jsonl": sha256_of(private / "redactions.jsonl"),
     }
     assert audit.stage("02-screen", also=[private / "redactions.jsonl"]) == first
     (folder / "stage.json").write_text(json.dumps({**stage, "key": "other"}))

@@ -15,8 +15,9 @@ import pytest
 
 from pixel_synth.cli import main
 from pixel_synth.errors import RunError, UsageError
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.prove import backup as backups
-from pixel_synth.prove.audit import Audit, file_hash
+from pixel_synth.prove.audit import Audit
 from pixel_synth.prove.backup import backup, check, inventory, prune
 from pixel_synth.prove.restore import restore
 from pixel_synth.prove.store import Store, shown
@@ -39,7 +40,7 @@ def run(tmp_path: Path) -> Path:
     (root / "figures" / "none").mkdir(parents=True)
     (root / "stages").chmod(0o700)
     (root / "private" / "redactions.jsonl").chmod(0o600)
-    files = {"data/train.jsonl": {"sha256": file_hash(root / "data" / "train.jsonl"), "bytes": 4000}}
+    files = {"data/train.jsonl": {"sha256": sha256_of(root / "data" / "train.jsonl"), "bytes": 4000}}
     (root / "manifest.json").write_text(json.dumps({"files": files}))
     return root
 
@@ -99,7 +100,7 @@ def test_files_of_several_chunks_come_back_and_share_what_is_equal(
 @pytest.mark.parametrize("how", ["changed", "cut", "gone"])
 def test_a_damaged_object_is_named_and_the_rest_restored(run: Path, url: str, tmp_path: Path, how: str) -> None:
     backup(run, url)
-    digest = file_hash(run / "data" / "train.jsonl")
+    digest = sha256_of(run / "data" / "train.jsonl")
     path = tmp_path / "store" / "objects" / digest[:2] / digest
     data = path.read_bytes()
     if how == "gone":

@@ -22,9 +22,10 @@ import pytest
 from processes import END_S, Process, command, kill, stat
 
 from pixel_synth.errors import RunError
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.llms.ledger import Ledger
 from pixel_synth.llms.mock import Mock
-from pixel_synth.runs.directory import Run, sha256_of
+from pixel_synth.runs.directory import Run
 
 pytestmark = pytest.mark.heavy
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "9"))  # kills, over all engines together

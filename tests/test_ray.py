@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from pixel_synth.errors import EngineError, RunError, UsageError
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.llms.connect import Link, Links
 from pixel_synth.llms.ledger import Ledger
 from pixel_synth.llms.mock import Mock
-from pixel_synth.runs.directory import Run, sha256_of
+from pixel_synth.runs.directory import Run
 from pixel_synth.settings import load_settings
 
 pytestmark = [

@@ -10,7 +10,8 @@ import pytest
 
 from pixel_synth.cli import main
 from pixel_synth.errors import RunError, UsageError
-from pixel_synth.prove.audit import Audit, changed_files, file_hash
+from pixel_synth.jsonl import sha256_of
+from pixel_synth.prove.audit import Audit, changed_files
 from pixel_synth.prove.places import NAME, Places
 from pixel_synth.prove.trace import lines, trace
 
@@ -61,13 +62,13 @@ def run(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in rows))
     for folder in sorted((tmp_path / "stages").iterdir()):
-        outputs = {p.name: file_hash(p) for p in folder.glob("*.jsonl")}
+        outputs = {p.name: sha256_of(p) for p in folder.glob("*.jsonl")}
         (folder / "stage.json").write_text(json.dumps({"key": "k", "books": {}, "outputs": outputs}))
         Audit(tmp_path).stage(folder.name, also=[tmp_path / "private" / "redactions.jsonl"] if folder.name == "02-screen" else [])
     gate = {"limits": [{"metric": "overall", "least": 0.8, "standing": "refused", "why": "29 are fewer than 30"}]}
     (tmp_path / "run.json").write_text(json.dumps({"gate": gate}))
     data = tmp_path / "data" / "train.jsonl"
-    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"data/train.jsonl": {"sha256": file_hash(data), "bytes": 1}}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"data/train.jsonl": {"sha256": sha256_of(data), "bytes": 1}}}))
     Audit(tmp_path).seal()
     return tmp_path
 

@@ -14,7 +14,8 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from pixel_synth.cli import main
 from pixel_synth.errors import RecordError, RunError, UsageError
-from pixel_synth.prove.audit import Audit, file_hash, verify_run
+from pixel_synth.jsonl import sha256_of
+from pixel_synth.prove.audit import Audit, verify_run
 from pixel_synth.prove.diff import Diff, changed_fields, diff
 from pixel_synth.prove.shift import Measure, Shift
 from pixel_synth.prove.versions import NAME, resolve, tag, tags, version_of, versions
@@ -32,7 +33,7 @@ def dataset(folder: Path, **splits: list[dict[str, Any]]) -> Path:
     data.mkdir(parents=True, exist_ok=True)
     for name, rows in splits.items():
         (data / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    files = {f"data/{p.name}": {"sha256": file_hash(p), "bytes": p.stat().st_size} for p in data.iterdir()}
+    files = {f"data/{p.name}": {"sha256": sha256_of(p), "bytes": p.stat().st_size} for p in data.iterdir()}
     (folder / "manifest.json").write_text(json.dumps({"files": files}))
     (folder / "run.json").write_text(json.dumps({"started": "2026-11-23T04:00:00", "status": "done"}))
     return folder

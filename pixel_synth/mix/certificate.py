@@ -6,7 +6,6 @@ are compared anew.  It passes when no id, no text, no group and no pair of near-
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import combinations, islice
@@ -17,7 +16,7 @@ from pydantic import Field
 
 from pixel_synth.curate.dedup.sketch import parts
 from pixel_synth.errors import UsageError
-from pixel_synth.jsonl import conversations
+from pixel_synth.jsonl import conversations, sha256_of
 from pixel_synth.mix.groups import RECORD, groups, kind_of
 from pixel_synth.mix.overlap import CONTAINED, LEAST, NAMED, Index, Pair
 from pixel_synth.records import Conversation, Record, Unit
@@ -202,9 +201,7 @@ def _batches(path: Path) -> Iterator[list[Conversation]]:
 
 
 def _file(path: Path, records: int) -> File:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return File(name=path.name, records=records, bytes=path.stat().st_size, sha256=digest)
+    return File(name=path.name, records=records, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _between(counts: Mapping[str, int]) -> int:

@@ -7,14 +7,13 @@ into ``manifest.json``; a head that somebody keeps outside the machine holds aga
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pixel_synth.errors import RunError
-from pixel_synth.jsonl import whole
+from pixel_synth.jsonl import sha256_of, whole
 from pixel_synth.prove.chain import Chain, Entry, Head, Verified, hash_of, verify
 
 NAME = "audit.jsonl"
@@ -48,7 +47,7 @@ class Audit(Chain):
         told = read_json(folder / "stage.json")
         base = (place or folder).relative_to(self.run)
         files = {(base / file).as_posix(): digest for file, digest in told["outputs"].items()}
-        files |= {path.relative_to(self.run).as_posix(): file_hash(path) for path in also}
+        files |= {path.relative_to(self.run).as_posix(): sha256_of(path) for path in also}
         details = {"key": told["key"], "books": told["books"], "files": files}
         last = None
         for entry in self.entries():
@@ -104,14 +103,8 @@ def changed_files(run: Path) -> list[str]:
     listed = read_json(path).get("files", {}) if path.is_file() else {}
     if sealed and hash_of(listed) == sealed:
         wanted |= {name: pin["sha256"] for name, pin in listed.items()}
-    found = [name for name, digest in wanted.items() if not (run / name).is_file() or file_hash(run / name) != digest]
+    found = [name for name, digest in wanted.items() if not (run / name).is_file() or sha256_of(run / name) != digest]
     return [*(["manifest.json"] if sealed and hash_of(listed) != sealed else []), *found]
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixel_synth.errors import RunError, SourceError
-from pixel_synth.prove.audit import file_hash
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.prove.store import Damaged, Kept, Snapshot, Store
 from pixel_synth.sources.pins import check_path
 
@@ -118,7 +118,7 @@ def _file(store: Store, path: Path, kept: Kept) -> None:
     Raises:
         Damaged: With the name of the object; nothing is left of the file.
     """
-    if path.is_file() and path.stat().st_size == kept.bytes and file_hash(path) == kept.sha256:
+    if path.is_file() and path.stat().st_size == kept.bytes and sha256_of(path) == kept.sha256:
         path.chmod(kept.mode)
         return
     whole, partial = hashlib.sha256(), path.with_name(f".{path.name[:200]}.part")

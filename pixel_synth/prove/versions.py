@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pixel_synth.errors import RunError, UsageError
+from pixel_synth.jsonl import lines_of, sha256_of
 from pixel_synth.prove.audit import NAME as TRAIL
-from pixel_synth.prove.audit import Audit, file_hash, read_json
+from pixel_synth.prove.audit import Audit, read_json
 from pixel_synth.prove.chain import Chain, verify
 from pixel_synth.publish.hub_plan import goes
 
@@ -99,7 +100,7 @@ def tag(run: Path, name: str, message: str = "") -> Tag:
         raise UsageError(f"{name!r} cannot name a version", hint="letters, digits and . _ + -, for example v1.2.0")
     run = run.resolve()
     version, files = version_of(run), data_files(run)
-    if wrong := [n for n, pin in files.items() if not (run / n).is_file() or file_hash(run / n) != pin["sha256"]]:
+    if wrong := [n for n, pin in files.items() if not (run / n).is_file() or sha256_of(run / n) != pin["sha256"]]:
         raise RunError(f"{run / wrong[0]}: missing, or not as manifest.json says", hint=f"pixel-synth check {run}")
     for t in tags(run.parent):
         if t.name == name and (t.run, t.version) == (run.name, version):
@@ -128,7 +129,7 @@ def versions(runs: Path) -> list[Version]:
         info, version = read_json(run / "run.json") if (run / "run.json").is_file() else {}, version_of(run)
         now = tuple(t.name for t in named if (t.run, t.version) == (run.name, version))
         former = tuple(t.name for t in named if t.run == run.name and t.version != version)
-        records = sum(_lines(run / n) for n in files if n.count("/") == 1 and n.endswith(".jsonl") and (run / n).is_file())
+        records = sum(lines_of(run / n) for n in files if n.count("/") == 1 and n.endswith(".jsonl") and (run / n).is_file())
         size = sum(int(pin["bytes"]) for pin in files.values())
         found.append(Version(run, version, now, former, records, size, str(info.get("started", "")), str(info.get("status", ""))))
     return found
@@ -156,8 +157,3 @@ def resolve(ref: str, runs: Path) -> Path:
     if not found:
         raise RunError(f"{ref} is no folder, and no tag or version in {runs}", hint=f"pixel-synth version list {runs}")
     return found[0].run
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

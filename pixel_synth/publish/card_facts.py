@@ -20,6 +20,7 @@ from pixel_synth import __version__
 from pixel_synth.books import Books
 from pixel_synth.curate.gate import Gate, Limit
 from pixel_synth.errors import RecordError
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.mix.split_files import Report
 from pixel_synth.publish.entries import ASIDE, Part, entries, parts
 from pixel_synth.publish.tally import summary
@@ -262,9 +263,8 @@ def _part(part: Part, count: _Count, tokens: int | None) -> PartFacts:
         n = sum(len(m.content.split()) for m in entry.record.messages)
         count.add(entry.record, n, aside=part.name in ASIDE)
         records, words, pairs = records + 1, words + n, pairs + bool(entry.record.dispreferred)
-    with part.source.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return PartFacts(name=part.name, records=records, words=words, tokens=tokens, preferences=pairs, sha256=sha256)
+    digest = sha256_of(part.source)
+    return PartFacts(name=part.name, records=records, words=words, tokens=tokens, preferences=pairs, sha256=digest)
 
 
 def _common(files: Iterable[PartFacts]) -> str:

@@ -7,15 +7,14 @@ records than wanted; 130 interrupted (``--resume`` goes on).
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixel_synth.runs.job import ended
+
 if TYPE_CHECKING:
     from pixel_synth.runs.assemble.assembly import Assembly
-
-SHORTFALL, INTERRUPTED = 3, 130
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -70,19 +69,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
 def main(doc: str, build: Callable[[Assembly], int], argv: Sequence[str] | None = None) -> int:
     """Make a dataset, or go on with one, and return the exit status."""
     args = parser(doc).parse_args(argv)
-    from pixel_synth.errors import PixelError
-
-    try:
-        return _run(args, build)
-    except PixelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted; finished stages and chunks are kept (see --resume)", file=sys.stderr)
-        return INTERRUPTED
+    return ended(lambda: _run(args, build), "finished stages and chunks are kept")
 
 
 def flags(args: argparse.Namespace) -> dict[str, Any]:

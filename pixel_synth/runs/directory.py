@@ -35,6 +35,7 @@ from pixel_synth import __version__
 from pixel_synth.calibrate.card import calibration_dir
 from pixel_synth.curate.gate import Gate, settle
 from pixel_synth.errors import RunError
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.knowledge.load import knowledge_dir
 from pixel_synth.llms.connect import Links
 from pixel_synth.plan import Plan
@@ -52,12 +53,6 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +90,15 @@ def parser(doc: str) -> argparse.ArgumentParser:
 def main(job: str, doc: str, build: Build, argv: Sequence[str] | None = None) -> int:
     """Run a pipeline script's command line and return its exit status."""
     args = parser(doc).parse_args(argv)
+    return ended(lambda: _run(job, args, build), "what was finished is kept")
+
+
+def ended(work: Callable[[], int], kept: str) -> int:
+    """Do the work of a script and return its exit status; errors are told in a line, and what an interruption leaves."""
     from pixel_synth.errors import PixelError
 
     try:
-        return _run(job, args, build)
+        return work()
     except PixelError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -101,7 +106,7 @@ def main(job: str, doc: str, build: Build, argv: Sequence[str] | None = None) ->
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; what was finished is kept (see --resume)", file=sys.stderr)
+        print(f"\ninterrupted; {kept} (see --resume)", file=sys.stderr)
         return INTERRUPTED
 
 

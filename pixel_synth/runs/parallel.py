@@ -12,7 +12,6 @@ A process ends with its parent, however that ends, and one that dies ends the st
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -67,15 +66,15 @@ def each(
     parts = folder / ".chunks"
     shutil.rmtree(folder / SPENT, ignore_errors=True)
     parts.mkdir(parents=True, exist_ok=True)
-    done = 0
+    done = kept = 0
     books: dict[int, Books] = {}
 
     def finished(number: int, found: Books) -> None:
-        nonlocal done
+        nonlocal done, kept
         books[number] = found
-        done += found.taken
+        done, kept = done + found.taken, kept + found.kept
         if progress:
-            progress(done, sum(b.kept for b in books.values()))
+            progress(done, kept)
 
     todo = _chunks(source, chunk)
     if workers == 1:
@@ -185,8 +184,3 @@ def _gather(parts: Path, folder: Path, chunks: int, names: Sequence[str]) -> Non
                     shutil.copyfileobj(part, out)
     os.replace(parts, folder / SPENT)  # at once, so that a kill leaves no chunk that says it is whole and has lost a file
     shutil.rmtree(folder / SPENT)
-
-
-def books_of(path: Path) -> Books:
-    """Return the books that a stage left."""
-    return Books.model_validate(json.loads(path.read_text(encoding="utf-8"))["books"])

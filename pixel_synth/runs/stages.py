@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from pixel_synth.books import Books
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.records import Record
-from pixel_synth.runs.directory import Run, sha256_of, write_atomic
+from pixel_synth.runs.directory import Run, write_atomic
 
 STAGE = "stage.json"
 

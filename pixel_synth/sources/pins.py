@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field, ValidationError
 
 from pixel_synth.errors import SourceError
-from pixel_synth.jsonl import whole
+from pixel_synth.jsonl import sha256_of, whole
 from pixel_synth.records import Record
 
 NAME = "pins.json"
@@ -69,8 +68,7 @@ def keep_pin(cache: Path, key: str, merge: Callable[[Pin | None], Pin]) -> Pin:
 
 def pin_of(path: Path) -> FilePin:
     """Return the size and the hash of a file."""
-    with path.open("rb") as file:
-        return FilePin(size=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    return FilePin(size=path.stat().st_size, sha256=sha256_of(path))
 
 
 def matching(paths: list[str], patterns: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,6 @@ the same whatever the number of workers.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import IO, NamedTuple
 
 from pixel_synth.books import Books, Counting, Dropped, Reject
 from pixel_synth.errors import RecordError, UsageError
-from pixel_synth.jsonl import whole
+from pixel_synth.jsonl import sha256_of, whole
 from pixel_synth.records import Conversation
 from pixel_synth.standardise import Seen, reject, repeat
 from pixel_synth.standardise.convert import Converter, category
@@ -111,12 +110,6 @@ def _name(file: Path, given: Path) -> str:
     return file.name if file == given else f"{given.name}/{file.relative_to(given).as_posix()}".lstrip("/")
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as it lies there."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def batches(rows: Iterator[Raw | Unparsed], size: int) -> Iterator[list[Raw | Unparsed]]:
     """Cut a stream into batches of at most ``size`` rows and roughly 8 MiB."""
     batch: list[Raw | Unparsed] = []
@@ -203,7 +196,7 @@ class _Run:
 
     def file(self, path: Path, name: str, spec: Spec, limit: int | None) -> FileBooks:
         """Convert one file."""
-        digest = sha256(path)
+        digest = sha256_of(path)
         spec = spec.model_copy(update={"revision": spec.revision or digest})
         rows = islice(unparsed(path, name), limit)
         head = head_of(rows)

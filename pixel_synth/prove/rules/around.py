@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from pixel_synth.books import Books
-from pixel_synth.prove.rules.rule import About, Check, Faults, Place, Rule, answer, sha256_of, unjudged
+from pixel_synth.jsonl import lines_of, sha256_of
+from pixel_synth.prove.rules.rule import About, Check, Faults, Place, Rule, answer, unjudged
 from pixel_synth.records import Conversation
 from pixel_synth.sources.licence import forbidden, terms
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 class Manifest(Check):
@@ -81,7 +76,7 @@ class StageBooks(Check):
             if before and books.taken != before[1].kept:
                 faults.add(f"stages/{name} took {books.taken:,}, but stages/{before[0]} kept {before[1].kept:,}")
             for file, told in (("kept.jsonl", books.kept), ("rejects.jsonl", books.rejected + books.failed)):
-                if (path.parent / file).is_file() and (lines := _lines(path.parent / file)) != told:
+                if (path.parent / file).is_file() and (lines := lines_of(path.parent / file)) != told:
                     faults.add(f"stages/{name}/{file} has {lines:,} lines, its books say {told:,}")
             before = name, books
         todo = "something was lost or added between the stages: run the pipeline again with --resume"

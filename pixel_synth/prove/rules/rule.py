@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -89,12 +88,6 @@ class Place(NamedTuple):
     def of(self, id: str) -> str:
         """Return the place with the record's id."""
         return f"{self.file}:{self.line} {id}"
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Faults:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from pixel_synth.jsonl import sha256_of
 from pixel_synth.mix.certificate import Certificate
 from pixel_synth.mix.groups import RECORD, groups, kind_of, words
-from pixel_synth.prove.rules.rule import ASIDE, NAMED, About, Check, Place, Rule, answer, sha256_of, unjudged
+from pixel_synth.prove.rules.rule import ASIDE, NAMED, About, Check, Place, Rule, answer, unjudged
 from pixel_synth.records import Conversation
 
 NONE = "not applicable: there are no splits here"

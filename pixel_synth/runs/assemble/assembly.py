@@ -70,9 +70,3 @@ def fingerprint(settings: Settings, recipe: Recipe) -> str:
 def parts(recipe: Recipe, *names: str) -> dict[str, Any]:
     """Return the named fields of a recipe as JSON values, for ``decides``."""
     return recipe.model_dump(mode="json", include=set(names))
-
-
-def lines_of(path: Path) -> int:
-    """Count the lines of a file."""
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -8,11 +8,11 @@ from typing import Any
 
 from pixel_synth.books import Books, Counting, Reject
 from pixel_synth.errors import SourceError
-from pixel_synth.jsonl import whole
+from pixel_synth.jsonl import sha256_of, whole
 from pixel_synth.recipe import Recipe
 from pixel_synth.records import Conversation
 from pixel_synth.runs.assemble.assembly import Assembly, Result
-from pixel_synth.runs.directory import Run, content_hash, sha256_of
+from pixel_synth.runs.directory import Run, content_hash
 from pixel_synth.runs.screen import say
 from pixel_synth.sources import chosen
 from pixel_synth.sources.licence import OURS, UNKNOWN, forbidden

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pixel_synth.books import Books
+from pixel_synth.jsonl import lines_of
 from pixel_synth.publish.dataset_files import export
 from pixel_synth.recipe import Recipe
-from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
+from pixel_synth.runs.assemble.assembly import Assembly, Result, parts
 
 BESIDE = ("auxiliary", "client_lines")  # what stands outside the ratios
 

@@ -13,9 +13,10 @@ from pixel_synth.curate.enrich import enricher
 from pixel_synth.curate.filter import rescored
 from pixel_synth.curate.gate import Gate
 from pixel_synth.curate.review import reviewed
+from pixel_synth.jsonl import lines_of
 from pixel_synth.knowledge import load
 from pixel_synth.records import Conversation
-from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of
+from pixel_synth.runs.assemble.assembly import Assembly, Result
 from pixel_synth.runs.parallel import Task, Work, Worked, each
 from pixel_synth.scorers import level
 from pixel_synth.settings import exact_settings
@@ -40,7 +41,7 @@ def scorer(settings: dict[str, Any], gate: dict[str, Any]) -> Work:
         if record.labels.kind in OUTSIDE or record.category == "auxiliary":
             found = label(record)
             return Worked(found, {})
-        found = record if current(record, limits) else rescored(record, base, with_settings, limits)
+        found = record if current(record) else rescored(record, base, with_settings, limits)
         verdict = reviewed(found, found.scores, limits.decide(found, found.scores), with_settings, limits)
         complexity = found.score("complexity")
         value = None if complexity is None else complexity.value
@@ -51,6 +52,6 @@ def scorer(settings: dict[str, Any], gate: dict[str, Any]) -> Work:
     return work
 
 
-def current(record: Conversation, gate: Gate) -> bool:
+def current(record: Conversation) -> bool:
     """Tell whether a record's scores can be taken over: given by this gate's run, and of the words that it still has."""
     return bool(record.scores and record.verdict) and not record.redactions and record.provenance.source == "generated"

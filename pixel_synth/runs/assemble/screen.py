@@ -16,10 +16,10 @@ from pixel_synth.curate.language import Language
 from pixel_synth.curate.redact import Audit, Redactor
 from pixel_synth.curate.unsafe import Unsafe
 from pixel_synth.errors import RecordError
+from pixel_synth.jsonl import lines_of, sha256_of
 from pixel_synth.recipe import Recipe
 from pixel_synth.records import Conversation, Record
-from pixel_synth.runs.assemble.assembly import Assembly, Result, lines_of, parts
-from pixel_synth.runs.directory import sha256_of
+from pixel_synth.runs.assemble.assembly import Assembly, Result, parts
 from pixel_synth.runs.parallel import Task, Work, Worked, each
 
 AUDIT = "redactions.jsonl"
